@@ -88,7 +88,7 @@ export function leaveLimits(parts: ExchangeParts, exchange: Exchange): void {
   const { limitHold } = exchange;
   exchange.limitHold = undefined;
   if (limitHold) parts.limits.end(limitHold, exchange.received);
-  parts.creations.end(exchange);
+  parts.creations.end(exchange, false);
 }
 
 /**

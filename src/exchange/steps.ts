@@ -125,7 +125,7 @@ export function bodyChecked<X extends Exchange>(
 export function finish(parts: ExchangeParts, exchange: Exchange, outcome: Outcome): void {
   if (exchange.ended) return;
   exchange.ended = true;
-  parts.creations.end(exchange);
+  parts.creations.end(exchange, exchange.forwardedAt > 0 && exchange.answeredAt === 0);
   parts.refusals.ended(exchange);
   endOnLimits(parts, exchange, outcome.received);
   parts.record(exchange, outcome);

@@ -4,6 +4,9 @@ import { mintToken } from '../identity/token.ts';
 import type { Denial } from '../policy/denial.ts';
 import type { OfflineParts } from './parts.ts';
 
+/** Longest unknown id that an error repeats: a longer one may be a key. */
+const MAX_SHOWN = 15;
+
 /**
  * The caller of a question.
  * - `headers`: the credential is in the headers of the request, or there is none
@@ -63,7 +66,12 @@ function presentKey(id: string, { state, ring, assumptions }: OfflineParts): Pre
   if (signingSecrets(state).some((key) => key.id === id)) {
     throw new UnknownCaller(`\`${id}\` signs tokens and is no key itself: give the claims of a token`);
   }
-  throw new UnknownCaller(`no key has the id \`${id}\`, ${didYouMean(id, callerIds(state))}`);
+  // INVARIANT: a key that was given in the place of its id is not repeated.
+  const shown =
+    id.length > MAX_SHOWN
+      ? `of ${id.length} characters (a caller is named by the id of its key, not by the key)`
+      : `\`${id}\``;
+  throw new UnknownCaller(`no key has the id ${shown}, ${didYouMean(id, callerIds(state))}`);
 }
 
 function secretOf(id: string | undefined, { state }: OfflineParts): string {

@@ -5,13 +5,18 @@ export type ListCollections = (signal: AbortSignal) => Promise<readonly string[]
 const TIMEOUT_MS = 5000;
 /** Milliseconds for which a list counts collections: a creation whose body takes longer asks again. */
 const MAX_AGE_MS = 30_000;
+/** Milliseconds for which a creation counts whose answer did not come: Qdrant runs it to its end, also when its client has left. */
+const UNANSWERED_MS = 120_000;
 
 /** One creation that was let through. */
 interface Creation {
   readonly name: string;
   /** Turn of its end; infinite = not ended. */
   ended: number;
-  endedAt: number;
+  /** Monotonic milliseconds until which it is remembered. */
+  until: number;
+  /** True = it may be carried out yet, so that no list shows that it was not. */
+  unanswered: boolean;
 }
 
 /**
@@ -57,25 +62,29 @@ export class Creations {
     if (!names || !asked || this.#now() - asked.at > MAX_AGE_MS) return undefined;
     const all = new Set(names);
     for (const { name } of this.#open.values()) all.add(name);
-    for (const { name, ended } of this.#ended) if (ended > asked.turn) all.add(name);
+    const now = this.#now();
+    for (const { name, ended, unanswered, until } of this.#ended) {
+      if (ended > asked.turn || (unanswered && now <= until)) all.add(name);
+    }
     return [...all];
   }
 
   /** A creation goes upstream. @param owner its exchange */
   begin(owner: object, name: string): void {
-    this.#open.set(owner, { name, ended: Number.POSITIVE_INFINITY, endedAt: 0 });
+    this.#open.set(owner, { name, ended: Number.POSITIVE_INFINITY, until: 0, unanswered: false });
   }
 
-  /** The exchange has ended, whatever it was. */
-  end(owner: object): void {
+  /** The exchange has ended, whatever it was. @param unanswered it went upstream, and no answer came */
+  end(owner: object, unanswered: boolean): void {
     if (this.#open.size === 0) return;
     const creation = this.#open.get(owner);
     if (!creation) return;
     this.#open.delete(owner);
     const now = this.#now();
     creation.ended = ++this.#turn;
-    creation.endedAt = now;
-    this.#ended = this.#ended.filter(({ endedAt }) => now - endedAt <= MAX_AGE_MS);
+    creation.unanswered = unanswered;
+    creation.until = now + (unanswered ? UNANSWERED_MS : MAX_AGE_MS);
+    this.#ended = this.#ended.filter(({ until }) => now <= until);
     this.#ended.push(creation);
   }
 }

@@ -80,6 +80,11 @@ export function applyRules(
   return { access, bounds: Object.freeze({ enforced, shadow }) };
 }
 
+/** True = no rule takes one of these operations away, whatever it is asked for. */
+export function leavesAll({ enforced }: Bounds, operations: readonly Operation[]): boolean {
+  return enforced.every((rule) => operations.every((operation) => allows(rule, operation)));
+}
+
 function allows({ operations, denied }: Rule, operation: Operation): boolean {
   if (denied && (names(denied, operation) || operation.holds?.some((name) => denied.has(name)))) return false;
   return !operations || names(operations, operation);

@@ -46,6 +46,20 @@ t.test('there are so many sessions at most, and who opens most ends the own ones
   );
 });
 
+t.test('callers that only read end no session of those who change something', async (t) => {
+  const sessions = new Sessions({ now: () => 0, minutes: () => 5 });
+  const admin = await sessions.open({ by: 'key', credential: 'admin' }, ADA);
+  const cookies: string[] = [];
+  for (let count = 0; count < 1001; count++) {
+    const reader = { ...ADA, role: 'read', name: `reader ${count}` } as const;
+    cookies.push((await sessions.open({ by: 'key', credential: 'a token' }, reader)).cookie);
+  }
+  t.equal(sessions.size, 1000);
+  t.equal(await sessions.find(cookies[0]), undefined);
+  t.ok(await sessions.find(cookies[1000]));
+  t.ok(await sessions.find(admin.cookie));
+});
+
 t.test('open sessions are listed with their last caller, and each is ended alone', async (t) => {
   let now = 1_000_000;
   const sessions = new Sessions({ now: () => now, minutes: () => 5 });

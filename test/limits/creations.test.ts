@@ -25,9 +25,9 @@ t.test('a creation under way counts, and one that ended after the list was asked
   const owner = {};
   creations.begin(owner, 'b');
   test.same(creations.current(list), ['a', 'b'], 'under way');
-  creations.end(owner);
+  creations.end(owner, false);
   test.same(creations.current(list), ['a', 'b'], 'ended after the list');
-  creations.end({});
+  creations.end({}, false);
   test.same(creations.current(await creations.existing()), ['a', 'b'], 'a later list shows it itself');
 });
 
@@ -35,9 +35,26 @@ t.test('a creation that failed does not count in later lists', async (test) => {
   const { creations } = scene([['a']]);
   const owner = {};
   creations.begin(owner, 'b');
-  creations.end(owner);
+  creations.end(owner, false);
   test.same(creations.current(await creations.existing()), ['a']);
 });
+
+t.test(
+  'a creation without an answer counts in later lists for two minutes: it may be carried out yet',
+  async (test) => {
+    const { creations, pass } = scene([['a'], ['a'], ['a', 'b'], ['a']]);
+    const owner = {};
+    creations.begin(owner, 'b');
+    creations.end(owner, true);
+    test.same(creations.current(await creations.existing()), ['a', 'b'], 'not in the list yet');
+    pass(100_000);
+    creations.begin({}, 'other');
+    test.same(creations.current(await creations.existing()), ['a', 'other', 'b'], 'it counts once');
+    test.same(creations.current(await creations.existing()), ['a', 'b', 'other']);
+    pass(20_001);
+    test.same(creations.current(await creations.existing()), ['a', 'other'], 'no more');
+  },
+);
 
 t.test('two requests with one list between them: the second one sees the first', async (test) => {
   const { creations } = scene([[]]);

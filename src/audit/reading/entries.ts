@@ -77,14 +77,15 @@ export class GrowingFile {
    * Calls `take` with the entries since the last call, from the first one on; with none of a file that is gone.
    *
    * @param most bytes that are read; of more, the last ones
+   * @returns the bytes that were read
    */
-  more(take: (entry: Entry) => void, most = Number.POSITIVE_INFINITY): void {
+  more(take: (entry: Entry) => void, most = Number.POSITIVE_INFINITY): number {
     const piece = Buffer.alloc(PIECE_BYTES);
     let fd: number;
     try {
       fd = openSync(this.#path, 'r');
     } catch {
-      return;
+      return 0;
     }
     try {
       const { size } = fstatSync(fd);
@@ -92,11 +93,14 @@ export class GrowingFile {
         this.#at = size - most;
         this.#reader.jump();
       }
+      const from = this.#at;
+      // What is written meanwhile is left to the next call.
       for (let read = readSync(fd, piece, 0, PIECE_BYTES, this.#at); read > 0; ) {
         this.#at += read;
         for (const entry of this.#reader.feed(Buffer.from(piece.subarray(0, read)))) take(entry);
-        read = readSync(fd, piece, 0, PIECE_BYTES, this.#at);
+        read = this.#at < size ? readSync(fd, piece, 0, PIECE_BYTES, this.#at) : 0;
       }
+      return this.#at - from;
     } finally {
       closeSync(fd);
     }

@@ -6,7 +6,8 @@ import { type Entry, GrowingFile } from './entries.ts';
 
 /** Entries that are kept in memory. */
 const MOST_KEPT = 5000;
-/** Bytes that one look reads of one file: it is done in one turn of the event loop. Of more, the newest. */
+/** Bytes that one look reads of one file, and of all, the newest files first: it is done in one turn of the event loop. Of more, the newest. */
+const MOST_OF_FILE = 1_048_576;
 const MOST_BYTES = 2_097_152;
 /** Files of workers that are followed; older ones have no new entries. */
 const MOST_FILES = 64;
@@ -42,10 +43,11 @@ export class AuditTail {
   /** Reads what has been written. Throws if the folder cannot be read. */
   look(): void {
     const found: Entry[] = [];
-    for (const path of this.#newestFiles()) {
+    let left = MOST_BYTES;
+    for (const path of this.#newestFiles().toReversed()) {
       const file = this.#files.get(path) ?? new GrowingFile(path);
       this.#files.set(path, file);
-      file.more((entry) => found.push(entry), MOST_BYTES);
+      left -= file.more((entry) => found.push(entry), Math.min(left, MOST_OF_FILE));
     }
     // Files of several workers follow each other, and their entries do not.
     for (const entry of found.sort(byTime)) {

@@ -8,7 +8,7 @@ import { readBounded, readBoundedLater } from './bounded-read.ts';
 export interface FileStat {
   /** The path after following all links. */
   readonly target: string;
-  /** Device and inode. */
+  /** Device, inode, and the time of birth: a file system gives the number of a file that was replaced to the next one. */
   readonly inode: string;
   /** In bytes. */
   readonly size: number;
@@ -36,6 +36,12 @@ export interface FileProbe {
   /** SHA-256 of the content; `undefined` = unreadable. */
   readonly digest: (path: string) => Promise<string | undefined>;
 }
+
+/** False = the kernel does not tell times of birth (no `statx`), and Node gives the time of the last change in their place. */
+const TELLS_BIRTH = ((): boolean => {
+  const { birthtimeNs, ctimeNs } = statSync(process.execPath, { bigint: true });
+  return birthtimeNs !== ctimeNs;
+})();
 
 /** The real files, asynchronous. */
 export const fileProbe: FileProbe = {
@@ -65,8 +71,9 @@ export function statFile(path: string): FileStat | undefined {
   }
 }
 
-function toFileStat({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats, target: string): FileStat {
-  return { target, inode: `${dev}:${ino}`, size: Number(size), modifiedNs: mtimeNs, changedNs: ctimeNs };
+function toFileStat({ dev, ino, size, mtimeNs, ctimeNs, birthtimeNs }: BigIntStats, target: string): FileStat {
+  const born = TELLS_BIRTH ? birthtimeNs : 0n;
+  return { target, inode: `${dev}:${ino}:${born}`, size: Number(size), modifiedNs: mtimeNs, changedNs: ctimeNs };
 }
 
 /** True = the same file, unchanged. */

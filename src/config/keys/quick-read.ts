@@ -1,5 +1,7 @@
 import { setImmediate as pause } from 'node:timers/promises';
 import { isSeq, parseDocument } from 'yaml';
+import { JsonReader } from '../../json/reader.ts';
+import { repeatsMember } from '../../json/repeats-member.ts';
 import type { KnownOperations } from '../policy/access-problems.ts';
 import { cutKeys } from './chunks.ts';
 import type { KeyEntry } from './schema.ts';
@@ -8,6 +10,9 @@ import type { KeyEntry } from './schema.ts';
  * Reads a large file of named keys that has no fault without reading again what has not changed: a parse of YAML takes
  * seconds for thousands of keys.
  */
+
+/** Deepest nesting of a file in JSON. */
+const MOST_NESTED = 32;
 
 /** The entries of the latest text. */
 interface Known {
@@ -88,6 +93,8 @@ interface Part {
 function partsOfJson(text: string): readonly Part[] | undefined {
   try {
     const parsed: unknown = JSON.parse(text);
+    // INVARIANT: a member that is given twice is a fault, as in YAML.
+    if (repeatsMember(new JsonReader(Buffer.from(text)), MOST_NESTED)) return undefined;
     if (typeof parsed !== 'object' || parsed === null || !('keys' in parsed)) return undefined;
     const { keys, ...others } = parsed;
     if (!Array.isArray(keys) || Object.keys(others).length > 0) return undefined;

@@ -6,7 +6,7 @@ import type { ConsoleSource } from './source.ts';
 import type { SignedIn } from './who-is.ts';
 
 /** Largest answer of a row, in characters of JSON: larger ones are a fault of the row. */
-const MAX_ANSWER = 1_048_576;
+const MAX_ANSWER = 4_194_304;
 
 export interface RowCall {
   readonly request: ConsoleRequest;
@@ -31,8 +31,9 @@ export async function answerData(row: DataRow, call: RowCall): Promise<ConsoleAn
     ...{ source, sessions, session: caller, own: session.id, query: parameters, body, act },
   });
   const sent = json(answer.status, answer.body);
-  if (sent.body.length > MAX_ANSWER) throw new RangeError(`the answer of \`${row.name}\` is too large`);
-  return sent;
+  if (sent.body.length <= MAX_ANSWER) return sent;
+  source.fault(new RangeError(`the answer of \`${row.name}\` is too large`));
+  return problem(500, 'The answer is too large to be shown. The command line shows all of it.');
 }
 
 /** The parameters of a query by name; or what is wrong with it. */

@@ -155,7 +155,11 @@ export class Sessions {
       const who = whoOf(kept.caller);
       counts.set(who, [...(counts.get(who) ?? []), id]);
     }
-    const [most] = [...counts.values()].toSorted((one, other) => other.length - one.length);
+    // Those who only read end no session of those who change something.
+    const isFull = ([id = '']: readonly string[]): number => Number(this.#kept.get(id)?.caller.role === 'full');
+    const [most] = [...counts.values()].toSorted(
+      (one, other) => isFull(one) - isFull(other) || other.length - one.length,
+    );
     this.#kept.delete(most?.[0] ?? '');
   }
 

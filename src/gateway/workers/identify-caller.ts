@@ -1,11 +1,17 @@
 import type { Authenticator } from '../../identity/authenticate.ts';
+import { GRPC_OPERATIONS } from '../../operations/grpc.ts';
+import { REST_OPERATIONS } from '../../operations/rest.ts';
 import { isTrusted, seesAll } from '../../policy/access.ts';
+import { OPERATION_GROUPS } from '../../policy/operation-groups.ts';
+import { leavesAll } from '../../policy/rules.ts';
+
+const READS = new Set([...(OPERATION_GROUPS.read ?? []), 'list_collections']);
 
 /** The caller that a credential names, as far as an operator's page needs it. Plain data. */
 export type IdentifiedCaller =
   | {
       readonly ok: true;
-      /** `full`: manages everything; `read`: reads everything; `none`: anything less. */
+      /** `full`: manages everything; `read`: reads everything, snapshots aside; `none`: anything less. */
       readonly role: 'full' | 'read' | 'none';
       /** The key that authenticated it or signed its token. */
       readonly keyId: string;
@@ -18,6 +24,11 @@ export type IdentifiedCaller =
       /** `open`: no key is set, so that a credential says nothing. `wrong`: it was refused. `unknown`: it cannot be said now. */
       readonly why: 'open' | 'wrong' | 'unknown';
     };
+
+/** The operations that read points and collections. A rule that takes one away leaves no reader of everything. */
+const READING = [...REST_OPERATIONS, ...GRPC_OPERATIONS].filter(
+  ({ name, audit }) => READS.has(name) || (typeof audit === 'string' && READS.has(audit)),
+);
 
 /**
  * Identifies a credential whole, as a request with it would be.
@@ -36,6 +47,7 @@ export async function identifyCaller(
   const { access, bounds, tenancy, breakGlass, minted, keyId, key, subject } = identity;
   const narrowed = bounds?.enforced.some(({ operations, denied }) => operations !== undefined || denied !== undefined);
   const plain = tenancy === undefined && breakGlass === undefined && minted === undefined;
-  const role = !plain || !seesAll(access) ? 'none' : isTrusted(access) && narrowed !== true ? 'full' : 'read';
+  const reads = plain && seesAll(access) && (bounds === undefined || leavesAll(bounds, READING));
+  const role = !reads ? 'none' : isTrusted(access) && narrowed !== true ? 'full' : 'read';
   return { ok: true, role, keyId, keyName: key?.name, subject };
 }

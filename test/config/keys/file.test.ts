@@ -161,6 +161,23 @@ t.test('a break-glass key ends within 24 hours of its begin, which is that of it
   t.notHas(other, { breakGlass: true });
 });
 
+t.test('a member that is given twice is a fault, in JSON as in YAML', async (t) => {
+  const key = `"id":"team","name":"Team","hash":"${HASH}","expires_at":"never"`;
+  const read = 'access: [{ collection: a, access: r }]';
+  for (const [sentence, text] of [
+    ['a state', `{"keys":[{${key},"access":"r","state":"disabled","state":"active"}]}`],
+    ['an access', `{"keys":[{${key},"access":[{"collection":"a","access":"r"}],"access":"m"}]}`],
+    ['an access, once with an escape', `{"keys":[{${key},"access":"r","acc\\u0065ss":"m"}]}`],
+    ['a member of an entry', `{"keys":[{${key},"access":[{"collection":"a","access":"r","access":"rw"}]}]}`],
+    ['the list', `{"keys":[{${key},"access":"r"}],"keys":[]}`],
+    ['in YAML', `keys:\n  - { id: team, ${read}, ${read} }\n`],
+  ] as const) {
+    const { problems } = readKeyEntries('k.json', text);
+    t.match(problems, [{ message: /duplicate key|unique/i }], `${sentence}: ${JSON.stringify(problems)}`);
+  }
+  t.strictSame(readKeyEntries('k.json', `{"keys":[{${key},"access":"r"}]}`).problems, [], 'each given once');
+});
+
 t.test('JSON is read as YAML is, and its faults have places', async (t) => {
   const key = { id: 'team', name: 'Team', hash: HASH, access: 'r', expires_at: 'never' };
   t.match(readKeyEntries('k.json', JSON.stringify({ keys: [key] })), { entries: [{ id: 'team' }], problems: [] });

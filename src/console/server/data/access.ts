@@ -2,9 +2,8 @@ import { z } from 'zod';
 import { callerIds } from '../../../explain/caller.ts';
 import { GRPC_OPERATIONS } from '../../../operations/grpc.ts';
 import type { AccessMatrix, TryOptions } from '../../api/questions.ts';
-import { stateToAskOn } from '../questions/asker.ts';
 import type { ConsoleSource } from '../source.ts';
-import { answered, askersOf, QUICK_MS } from './askers.ts';
+import { answerTo } from './askers.ts';
 import { type DataAnswer, type DataCall, type DataRow, ok, problem } from './row.ts';
 import { issueText } from './tokens.ts';
 
@@ -40,15 +39,10 @@ export const accessRows: readonly DataRow[] = [
   { method: 'POST', name: 'try', role: 'read', maxBody: 262_144, answer: tryIt },
 ];
 
-function askedOf(source: ConsoleSource) {
-  return { state: stateToAskOn(source.state()), now: source.now() };
-}
-
-async function matrix({ source, query }: DataCall): Promise<DataAnswer> {
-  const { collection = '', caller = '' } = query;
+async function matrix(call: DataCall): Promise<DataAnswer> {
+  const { collection = '', caller = '' } = call.query;
   if (collection.length > MOST_TEXT || caller.length > MOST_TEXT) return problem(400, 'The filter is too long.');
-  const question = { kind: 'matrix', ...askedOf(source), collections: collection === '' ? [] : [collection] } as const;
-  const answer = await answered(askersOf(source).quick.ask(question, QUICK_MS));
+  const answer = await answerTo(call, { kind: 'matrix', collections: collection === '' ? [] : [collection] });
   return answer.status === 200 ? ok(filtered(answer.body as AccessMatrix, caller)) : answer;
 }
 
@@ -73,10 +67,9 @@ function filtered(whole: AccessMatrix, caller: string): AccessMatrix {
   };
 }
 
-async function why({ source, query }: DataCall): Promise<DataAnswer> {
-  const { operation = '', collection, caller = '' } = query;
-  const question = { kind: 'why', ...askedOf(source), operation, collection, caller } as const;
-  return await answered(askersOf(source).quick.ask(question, QUICK_MS));
+async function why(call: DataCall): Promise<DataAnswer> {
+  const { operation = '', collection, caller = '' } = call.query;
+  return await answerTo(call, { kind: 'why', operation, collection, caller });
 }
 
 function tryOptions(source: ConsoleSource): TryOptions {
@@ -95,8 +88,8 @@ function tryOptions(source: ConsoleSource): TryOptions {
   };
 }
 
-async function tryIt({ source, body }: DataCall): Promise<DataAnswer> {
-  const asked = trySchema.safeParse(body);
+async function tryIt(call: DataCall): Promise<DataAnswer> {
+  const asked = trySchema.safeParse(call.body);
   if (!asked.success) return problem(400, issueText(asked.error));
   const { as, credential, method, body: text, ...rest } = asked.data;
   if (rest.protocol === 'rest' && !rest.target.startsWith('/')) return problem(400, 'The path must begin with `/`.');
@@ -106,9 +99,8 @@ async function tryIt({ source, body }: DataCall): Promise<DataAnswer> {
     ...(text !== undefined && { body: text }),
     ...(credential === undefined ? { as: as ?? 'anonymous' } : { credential: bare(credential) }),
   };
-  const release = (await source.facts()).upstream.version;
-  const question = { kind: 'try', ...askedOf(source), request, release } as const;
-  return await answered(askersOf(source).quick.ask(question, QUICK_MS));
+  const release = (await call.source.facts()).upstream.version;
+  return await answerTo(call, { kind: 'try', request, release });
 }
 
 function bare(credential: string): string {

@@ -1,13 +1,11 @@
 import type { Entry } from '../../../audit/reading/entries.ts';
 import { FilterFault, filterOf } from '../../../audit/reading/filter.ts';
 import { AuditTail, type NumberedEntry } from '../../../audit/reading/tail.ts';
-import { partsToSurvey } from '../../../explain/parts.ts';
-import { AskedAgain } from '../../../explain/past/again.ts';
-import { isEvent } from '../../../explain/past/events.ts';
-import { todayOf } from '../../../explain/past/today.ts';
+import { isEvent, type PastEvent } from '../../../explain/past/events.ts';
 import { DENIAL_CODES, type DenialCode } from '../../../policy/denial-codes.ts';
 import type { AuditEntry, AuditPage, Explained } from '../../api/audit.ts';
 import type { ConsoleSource } from '../source.ts';
+import { answerTo } from './askers.ts';
 import { type DataAnswer, type DataCall, type DataRow, ok, problem } from './row.ts';
 
 /** Entries of one answer, and the bytes that they may have: names in them may be long. */
@@ -70,7 +68,8 @@ export const auditRows: readonly DataRow[] = [
 ];
 
 /** One entry with its reason, and the decision today. The command `explain` tells the same. */
-async function explain({ source, query }: DataCall): Promise<DataAnswer> {
+async function explain(call: DataCall): Promise<DataAnswer> {
+  const { source, query } = call;
   const { id = '' } = query;
   const tail = tailOf(source);
   if (!tail) return problem(409, 'The audit log is off.');
@@ -80,21 +79,31 @@ async function explain({ source, query }: DataCall): Promise<DataAnswer> {
     return problem(404, 'This request is not in the recent log: the command `qdrant-gateway explain` reads all of it.');
   const { entry } = found;
   const row = isKnownCode(entry.code) ? DENIAL_CODES[entry.code] : undefined;
-  const today = isEvent(entry)
-    ? await todayOf(new AskedAgain([partsToSurvey(source.state(), source.now())]), entry)
-    : 'unknown';
+  const today = isEvent(entry) ? await todayOn(call, entry) : 'unknown';
   const explained: Explained = {
     entry: shownEntry(entry),
     ...(row && { means: row.means, remedy: row.remedy }),
-    today: typeof today === 'string' ? NOT_ASKED[today] : today,
+    today: isNotAsked(today) ? NOT_ASKED[today] : today,
   };
   return ok(explained);
 }
 
+/** The decision of today; a text = it was not asked again, and why. */
+async function todayOn(call: DataCall, entry: PastEvent): Promise<Explained['today'] | keyof typeof NOT_ASKED> {
+  const answer = await answerTo(call, { kind: 'today', entry });
+  if (answer.status === 200) return (answer.body as { readonly today: Explained['today'] }).today;
+  return 'busy';
+}
+
 const NOT_ASKED = {
+  busy: 'Not asked again: other questions took all of the time. Open the entry again in a moment.',
   credential: 'Not asked again: the log does not tell a credential that was refused.',
   unknown: 'Not asked again: the key, the operation or the mappings of the caller are not known any more.',
 };
+
+function isNotAsked(today: unknown): today is keyof typeof NOT_ASKED {
+  return typeof today === 'string' && Object.hasOwn(NOT_ASKED, today);
+}
 
 function isKnownCode(code: unknown): code is DenialCode {
   return typeof code === 'string' && Object.hasOwn(DENIAL_CODES, code);

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { requestAt } from '../../../observability/metrics/tally.ts';
 import type { Diff, DiffJob, DraftCheck, PolicyPage } from '../../api/questions.ts';
@@ -10,18 +9,16 @@ import {
   revisionOf,
   writePolicyText,
 } from '../policy-file.ts';
-import { stateToAskOn } from '../questions/asker.ts';
 import type { ConsoleSource } from '../source.ts';
-import { answered, askersOf, problemsOf, QUICK_MS } from './askers.ts';
+import { answerTo, askSlowly, problemsOf } from './askers.ts';
+import { Jobs } from './jobs.ts';
+import { type Masked, withoutSecrets, withSecrets } from './policy-secrets.ts';
 import { type DataAnswer, type DataCall, type DataRow, ok, problem } from './row.ts';
 import { issueText } from './tokens.ts';
 
 const MOST_TEXT = 200_000;
 const MAX_BODY = 262_144;
-/** Longest time for a diff, in milliseconds. */
-const DIFF_MS = 5 * 60_000;
-/** Diffs that are kept for those who ask for them, and groups of one. */
-const MOST_JOBS = 8;
+/** Groups of a diff that are kept for those who ask for it. */
 const MOST_GROUPS = 200;
 const MOST_NAMES = 60;
 
@@ -30,7 +27,7 @@ const draftSchema = z.strictObject({ draft });
 const testSchema = z.strictObject({ draft: draft.optional(), cases: draft });
 const writeSchema = z.strictObject({ draft, revision: z.string().max(64) });
 
-const jobs = new WeakMap<ConsoleSource, Map<string, DiffJob>>();
+const jobs = new WeakMap<ConsoleSource, Jobs>();
 
 /** The page Policy. */
 export const policyRows: readonly DataRow[] = [
@@ -52,14 +49,34 @@ async function pageOf(source: ConsoleSource): Promise<PolicyPage> {
     if (decision === 'would_deny') shadow.set(code, (shadow.get(code) ?? 0) + count);
   }
   const read = file === null ? undefined : textOf(file);
+  const masked = read && withoutSecrets(read.text);
+  const shown = masked && masked.text.length <= MOST_TEXT ? masked.text : null;
   return {
-    ...{ file, text: read?.text ?? null, revision: read?.revision ?? null },
+    ...{ file, text: shown, revision: shown === null ? null : (read?.revision ?? null) },
     in_force: reloads.last?.ok !== false,
-    fixed: file === null ? 'No policy file is configured.' : fixedBecause(file),
+    fixed: file === null ? 'No policy file is configured.' : (notShownBecause(read, masked) ?? fixedBecause(file)),
     shadow: [...shadow].map(([code, requests]) => ({ code, requests })),
     limits: Object.entries(figures.limited).map(([id, counts]) => ({ id, ...counts })),
     mode: config.gateway.mode,
   };
+}
+
+/** The reason why a file that was read is not shown; `undefined` = it is, or it was not read. */
+function notShownBecause(read: PolicyText | undefined, masked: Masked | undefined): string | undefined {
+  if (!read) return undefined;
+  if (!masked)
+    return 'The policy file holds a secret in a way that this page cannot keep back, or is no YAML: edit it on its machine.';
+  return masked.text.length > MOST_TEXT
+    ? `The policy file has more than ${MOST_TEXT} characters: edit it on its machine.`
+    : undefined;
+}
+
+/** A draft of a reader with the secrets of the file put back; or the answer that there is none. */
+function withKept(source: ConsoleSource, draftText: string): { readonly text: string } | DataAnswer {
+  const file = source.state().config.gateway.policy_file;
+  const read = file === null ? undefined : textOf(file);
+  const made = withSecrets(draftText, (read && withoutSecrets(read.text)?.kept) ?? []);
+  return 'problem' in made ? problem(400, made.problem) : made;
 }
 
 function textOf(file: string): PolicyText | undefined {
@@ -70,48 +87,50 @@ function textOf(file: string): PolicyText | undefined {
   }
 }
 
-function askedOf(source: ConsoleSource) {
-  return { state: stateToAskOn(source.state()), now: source.now() };
-}
-
-async function check({ source, body }: DataCall): Promise<DataAnswer> {
-  const asked = draftSchema.safeParse(body);
+async function check(call: DataCall): Promise<DataAnswer> {
+  const asked = draftSchema.safeParse(call.body);
   if (!asked.success) return problem(400, issueText(asked.error));
-  return await answered(askersOf(source).quick.ask({ kind: 'check', ...askedOf(source), ...asked.data }, QUICK_MS));
+  const own = withKept(call.source, asked.data.draft);
+  if ('status' in own) return own;
+  return await answerTo(call, { kind: 'check', draft: own.text, files: filesFor(call) });
 }
 
-async function test({ source, body }: DataCall): Promise<DataAnswer> {
-  const asked = testSchema.safeParse(body);
+async function test(call: DataCall): Promise<DataAnswer> {
+  const asked = testSchema.safeParse(call.body);
   if (!asked.success) return problem(400, issueText(asked.error));
   const { draft: text, cases } = asked.data;
-  return await answered(
-    askersOf(source).quick.ask({ kind: 'tests', ...askedOf(source), draft: text, cases }, QUICK_MS),
-  );
+  const own = text === undefined ? undefined : withKept(call.source, text);
+  if (own && 'status' in own) return own;
+  return await answerTo(call, { kind: 'tests', draft: own?.text, files: filesFor(call), cases });
 }
 
 /** Begins a diff against the policy in force; the page asks for its state. */
-function diff({ source, body }: DataCall): DataAnswer {
-  const asked = draftSchema.safeParse(body);
+function diff(call: DataCall): DataAnswer {
+  const { source } = call;
+  const asked = draftSchema.safeParse(call.body);
   if (!asked.success) return problem(400, issueText(asked.error));
-  const own = jobs.get(source) ?? new Map<string, DiffJob>();
+  const made = withKept(source, asked.data.draft);
+  if ('status' in made) return made;
+  const own = jobs.get(source) ?? new Jobs();
   jobs.set(source, own);
-  const id = randomUUID();
-  own.set(id, { state: 'running', done: 0, all: 0 });
-  for (const old of [...own.keys()].slice(0, -MOST_JOBS)) own.delete(old);
-  const set = (state: DiffJob): void => void (own.has(id) && own.set(id, state));
-  askersOf(source)
-    .slow.ask({ kind: 'diff', ...askedOf(source), ...asked.data }, DIFF_MS, (done, all) =>
-      set({ state: 'running', done, all }),
-    )
-    .then(
-      (found) => set({ state: 'done', diff: bounded(found as Diff) }),
-      (error: unknown) => {
-        const told = problemsOf(error);
-        if (!told) source.fault(error);
-        set({ state: 'failed', problems: told ?? ['The diff failed; the log of the gateway tells more.'] });
-      },
-    );
+  const id = own.begin(call.session);
+  const set = (state: DiffJob): void => own.set(id, state);
+  askSlowly(call, { kind: 'diff', draft: made.text, files: filesFor(call) }, (done, all) =>
+    set({ state: 'running', done, all }),
+  ).then(
+    (found) => set({ state: 'done', diff: bounded(found as Diff) }),
+    (error: unknown) => {
+      const told = problemsOf(error);
+      if (!told) source.fault(error);
+      set({ state: 'failed', problems: told ?? ['The diff failed; the log of the gateway tells more.'] });
+    },
+  );
   return ok({ job: id });
+}
+
+/** INVARIANT: a caller that only reads has no file opened but those that the policy in force names. */
+function filesFor({ session }: DataCall): 'any' | 'known' {
+  return session.role === 'full' ? 'any' : 'known';
 }
 
 function bounded(whole: Diff): Diff {
@@ -124,23 +143,25 @@ function bounded(whole: Diff): Diff {
   return { ...whole, groups, left_out: whole.groups.length - groups.length };
 }
 
-function job({ source, query }: DataCall): DataAnswer {
-  const found = jobs.get(source)?.get(query.id ?? '');
+function job({ source, query, session }: DataCall): DataAnswer {
+  const found = jobs.get(source)?.get(query.id ?? '', session);
   return found ? ok(found) : problem(404, 'This diff is not kept any more. Ask again.');
 }
 
 /** Checks, writes and reloads; a draft that the reload refuses is taken back, so that it changes nothing. */
-async function write({ source, body, act }: DataCall): Promise<DataAnswer> {
+async function write(call: DataCall): Promise<DataAnswer> {
+  const { source, body, act } = call;
   const asked = writeSchema.safeParse(body);
   if (!asked.success) return problem(400, issueText(asked.error));
-  const { draft: text, revision } = asked.data;
+  const { revision } = asked.data;
   const file = source.state().config.gateway.policy_file;
   if (file === null) return problem(409, 'No policy file is configured.');
+  const own = withKept(source, asked.data.draft);
+  if ('status' in own) return own;
+  const { text } = own;
   const policy = { revision: revisionOf(text), former: revision };
   const told = (result: 'ok' | 'failed'): void => act({ method: 'gateway_policy_write', policy, result });
-  const checked = await answered(
-    askersOf(source).quick.ask({ kind: 'check', ...askedOf(source), draft: text }, QUICK_MS),
-  );
+  const checked = await answerTo(call, { kind: 'check', draft: text, files: filesFor(call) });
   if (checked.status !== 200) return checked;
   const { problems } = checked.body as DraftCheck;
   if (problems.length > 0) {

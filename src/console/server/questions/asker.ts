@@ -2,7 +2,7 @@ import { extname, join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { State } from '../../../config/state.ts';
 import { type Progress, type Question, QuestionFault } from './question.ts';
-import type { ThreadMessage } from './thread.ts';
+import type { ThreadMessage, ThreadQuestion } from './thread.ts';
 
 const THREAD = join(import.meta.dirname, `thread${extname(import.meta.filename)}`);
 /** A thread without a question ends after so long, in milliseconds. */
@@ -15,82 +15,138 @@ export class AskerBusy extends Error {
   readonly code = 'ERR_ASKER_BUSY';
 }
 
-interface Waiting {
+/** Times of a question, in milliseconds. */
+export interface AskingTimes {
+  /** Longest time on the thread. */
+  readonly workMs: number;
+  /** Longest time until its answer, with the time for which it waits for others. */
+  readonly wholeMs: number;
+}
+
+/** A question with who asks it, and how long that one waits. */
+export interface Asking {
   readonly question: Question;
-  readonly boundMs: number;
-  readonly progress: Progress;
+  /** The state that it is about, as `stateToAskOn` gives it. */
+  readonly state: State;
+  /** Who asks: none has more than its share of the places. */
+  readonly owner: string;
+  readonly times: AskingTimes;
+  readonly progress?: Progress;
+}
+
+interface Waiting extends Asking {
+  readonly until: number;
+  timer: NodeJS.Timeout;
   readonly resolve: (answer: object) => void;
   readonly reject: (error: Error) => void;
+}
+
+/** A thread, and the state that it was given last. */
+interface Thread {
+  readonly worker: Worker;
+  state: State | undefined;
 }
 
 /**
  * Answers questions on a thread, one after the other: the event loop that serves requests computes none of them. A question that
  * takes too long ends with its thread.
+ *
+ * INVARIANT: only the thread of now is listened to. A thread that was ended may have an answer on its way, and that is nobody's.
  */
 export class Asker {
   readonly #most: number;
+  readonly #mostOfOwner: number;
   readonly #waiting: Waiting[] = [];
   #current: Waiting | undefined;
-  #worker: Worker | undefined;
-  #bound: NodeJS.Timeout | undefined;
+  #thread: Thread | undefined;
   #idle: NodeJS.Timeout | undefined;
 
-  /** @param most questions that wait at once; more are refused */
-  constructor(most: number) {
+  /** @param most questions that wait at once; more are refused @param mostOfOwner open questions of one owner */
+  constructor(most: number, mostOfOwner: number) {
     this.#most = most;
+    this.#mostOfOwner = mostOfOwner;
   }
 
   /** Rejects with `QuestionFault`, `AskerBusy`, or an error that is a fault of the gateway. */
-  ask(question: Question, boundMs: number, progress: Progress = () => undefined): Promise<object> {
+  ask(asking: Asking): Promise<object> {
+    const { owner, times } = asking;
+    const own = this.#waiting.filter((one) => one.owner === owner).length + (this.#current?.owner === owner ? 1 : 0);
+    if (own >= this.#mostOfOwner) {
+      return Promise.reject(new AskerBusy(`${own} of your questions are not answered yet. Ask again when they are.`));
+    }
     if (this.#waiting.length >= this.#most) {
       return Promise.reject(new AskerBusy('Too many questions are waiting. Ask again in a moment.'));
     }
     const { promise, resolve, reject } = Promise.withResolvers<object>();
-    this.#waiting.push({ question, boundMs, progress, resolve, reject });
+    const until = performance.now() + times.wholeMs;
+    const timer = setTimeout(() => this.#giveUp(waiting), times.wholeMs).unref();
+    const waiting: Waiting = { ...asking, until, timer, resolve, reject };
+    this.#waiting.push(waiting);
     this.#next();
     return promise;
   }
 
   /** Ends the thread; open questions are refused. */
   close(): void {
+    for (const { reject, timer } of this.#waiting.splice(0)) {
+      clearTimeout(timer);
+      reject(new AskerBusy('The gateway is stopping.'));
+    }
     this.#end(new AskerBusy('The gateway is stopping.'));
-    for (const { reject } of this.#waiting.splice(0)) reject(new AskerBusy('The gateway is stopping.'));
+    clearTimeout(this.#idle);
+  }
+
+  /** A question waited for others until its time was over. */
+  #giveUp(waiting: Waiting): void {
+    const at = this.#waiting.indexOf(waiting);
+    if (at < 0) return;
+    this.#waiting.splice(at, 1);
+    waiting.reject(new AskerBusy('The questions of others took all of the time. Ask again in a moment.'));
   }
 
   #next(): void {
     if (this.#current) return;
+    clearTimeout(this.#idle);
     const next = this.#waiting.shift();
     if (!next) {
       this.#idle = setTimeout(() => this.#end(undefined), IDLE_MS).unref();
       return;
     }
-    clearTimeout(this.#idle);
     this.#current = next;
-    this.#worker ??= this.#start();
-    this.#worker.postMessage(next.question);
-    const seconds = Math.round(next.boundMs / 1000);
+    clearTimeout(next.timer);
+    const boundMs = Math.max(1, Math.min(next.times.workMs, next.until - performance.now()));
+    const seconds = Math.max(1, Math.round(boundMs / 1000));
     const late = new AskerBusy(`No answer within ${seconds} seconds: ask about less, or use the command line.`);
-    this.#bound = setTimeout(() => this.#end(late), next.boundMs).unref();
+    next.timer = setTimeout(() => this.#end(late), boundMs).unref();
+    this.#thread ??= this.#start();
+    const thread = this.#thread;
+    const { question, state } = next;
+    // A copy of a state with thousands of keys costs the event loop much: the thread keeps the one it has.
+    const message: ThreadQuestion = thread.state === state ? { question } : { question, state };
+    thread.state = state;
+    thread.worker.postMessage(message);
   }
 
-  #start(): Worker {
+  #start(): Thread {
     const worker = new Worker(THREAD, { resourceLimits: { maxOldGenerationSizeMb: MEGABYTES }, stdout: false });
     worker.unref();
-    worker.on('message', (message: ThreadMessage) => this.#take(message));
-    worker.on('error', (error) => {
-      if (worker === this.#worker) this.#end(error instanceof Error ? error : new Error('the thread failed'));
+    worker.on('message', (message: ThreadMessage) => {
+      if (worker === this.#thread?.worker) this.#take(message);
     });
-    return worker;
+    worker.on('error', (error) => {
+      if (worker === this.#thread?.worker) this.#end(error instanceof Error ? error : new Error('the thread failed'));
+    });
+    return { worker, state: undefined };
   }
 
   #take(message: ThreadMessage): void {
     const current = this.#current;
     if (!current) return;
     if (message.kind === 'progress') {
-      current.progress(message.done, message.all);
+      current.progress?.(message.done, message.all);
       return;
     }
-    clearTimeout(this.#bound);
+    clearTimeout(current.timer);
     this.#current = undefined;
     if (message.kind === 'answer') current.resolve(message.answer);
     else current.reject(message.problems ? new QuestionFault(message.problems) : new Error(message.text));
@@ -99,21 +155,28 @@ export class Asker {
 
   /** Ends the thread, and the question that it works on with this error. */
   #end(error: Error | undefined): void {
-    clearTimeout(this.#bound);
     clearTimeout(this.#idle);
-    const [worker, current] = [this.#worker, this.#current];
-    this.#worker = undefined;
+    const [thread, current] = [this.#thread, this.#current];
+    this.#thread = undefined;
     this.#current = undefined;
-    void worker?.terminate();
+    void thread?.worker.terminate();
     if (!current) return;
+    clearTimeout(current.timer);
     current.reject(error ?? new AskerBusy('The thread has ended.'));
     this.#next();
   }
 }
 
-/** A state as questions need it: plain data, without certificates. */
-export function stateToAskOn({ config, policy, secrets }: State): State {
+const bareStates = new WeakMap<State, State>();
+
+/** A state as questions need it: plain data, without certificates. The same one for the same state. */
+export function stateToAskOn(state: State): State {
+  const known = bareStates.get(state);
+  if (known) return known;
+  const { config, policy, secrets } = state;
   const { apiKey, altApiKey, readOnlyApiKey } = secrets;
   const bare = { apiKey, altApiKey, readOnlyApiKey, adminToken: null, upstreamKey: null, tls: null, upstreamCa: null };
-  return { config, policy, secrets: bare };
+  const made = { config, policy, secrets: bare };
+  bareStates.set(state, made);
+  return made;
 }

@@ -1,4 +1,5 @@
 import { readPolicyDraft } from '../../../config/policy/draft.ts';
+import type { PolicyPreview } from '../../../config/policy/file.ts';
 import { ConfigError } from '../../../config/problem.ts';
 import type { State } from '../../../config/state.ts';
 import { answerOf } from '../../../explain/answer.ts';
@@ -14,6 +15,9 @@ import { accessMatrix } from '../../../explain/matrix.ts';
 import { callOf } from '../../../explain/message/call.ts';
 import { MessageFault } from '../../../explain/message/from-json.ts';
 import { offlineParts, partsToSurvey } from '../../../explain/parts.ts';
+import { AskedAgain } from '../../../explain/past/again.ts';
+import type { PastEvent } from '../../../explain/past/events.ts';
+import { todayOf } from '../../../explain/past/today.ts';
 import { readCaller } from '../../../explain/read-caller.ts';
 import { leftOut } from '../../../explain/space/left-out.ts';
 import { isOnAliases, isOnCollection, rowsNamed } from '../../../explain/space/operations.ts';
@@ -28,10 +32,15 @@ import type { AccessMatrix, CaseRun, Diff, DraftCheck, Tried, TryRequest, Why } 
  */
 
 interface Asked {
-  /** Without its certificates: no answer depends on them. */
-  readonly state: State;
   /** Milliseconds since 1970. */
   readonly now: number;
+}
+
+/** A draft of the policy. */
+interface Draft {
+  readonly draft: string | undefined;
+  /** The files that it may name: `known` = those that the policy in force names. */
+  readonly files: 'any' | 'known';
 }
 
 export type Question = Asked &
@@ -44,9 +53,10 @@ export type Question = Asked &
         readonly caller: string;
       }
     | { readonly kind: 'try'; readonly request: TryRequest; readonly release: string | undefined }
-    | { readonly kind: 'check'; readonly draft: string }
-    | { readonly kind: 'diff'; readonly draft: string }
-    | { readonly kind: 'tests'; readonly draft: string | undefined; readonly cases: string }
+    | { readonly kind: 'today'; readonly entry: PastEvent }
+    | ({ readonly kind: 'check' } & Draft)
+    | ({ readonly kind: 'diff' } & Draft)
+    | ({ readonly kind: 'tests'; readonly cases: string } & Partial<Draft>)
   );
 
 export type Progress = (done: number, all: number) => void;
@@ -62,18 +72,18 @@ export class QuestionFault extends Error {
   }
 }
 
-/** Answers a question. Rejects with `QuestionFault`. */
-export async function answerQuestion(question: Question, progress: Progress): Promise<object> {
+/** Answers a question. Rejects with `QuestionFault`. @param state without its certificates: no answer depends on them */
+export async function answerQuestion(question: Question, state: State, progress: Progress): Promise<object> {
   try {
-    return await answer(question, progress);
+    return await answer(question, state, progress);
   } catch (error) {
     if (error instanceof UnknownCaller || error instanceof MessageFault) throw new QuestionFault([error.message]);
     throw error;
   }
 }
 
-async function answer(question: Question, progress: Progress): Promise<object> {
-  const { state, now } = question;
+async function answer(question: Question, state: State, progress: Progress): Promise<object> {
+  const { now } = question;
   switch (question.kind) {
     case 'matrix': {
       const parts = partsToSurvey(state, now);
@@ -81,24 +91,26 @@ async function answer(question: Question, progress: Progress): Promise<object> {
       return { ...matrix, notes: leftOut([state]) } satisfies Omit<AccessMatrix, 'left_out'>;
     }
     case 'why':
-      return await why(question);
+      return await why(question, state);
     case 'try':
-      return await tryRequest(question);
+      return await tryRequest(question, state);
+    case 'today':
+      return { today: await todayOf(new AskedAgain([partsToSurvey(state, now)]), question.entry) };
     case 'check':
-      return checkDraft(state, question.draft);
+      return checkDraft(state, question);
     case 'diff':
-      return (await policyDiff(state, stateOfDraft(state, question.draft), now, progress)) satisfies Omit<
-        Diff,
-        'left_out'
-      >;
+      return (await policyDiff(state, stateOfDraft(state, question), now, progress)) satisfies Omit<Diff, 'left_out'>;
     case 'tests':
-      return await runTests(question);
+      return await runTests(question, state);
     default:
       return question satisfies never;
   }
 }
 
-async function why({ state, now, operation, collection, caller }: Extract<Question, { kind: 'why' }>): Promise<Why> {
+async function why(
+  { now, operation, collection, caller }: Extract<Question, { kind: 'why' }>,
+  state: State,
+): Promise<Why> {
   const rows = rowsNamed(operation);
   if (rows.length === 0) throw new QuestionFault([`unknown operation \`${operation}\``]);
   const takesName = rows.some((row) => isOnCollection(row) || isOnAliases(row));
@@ -106,7 +118,7 @@ async function why({ state, now, operation, collection, caller }: Extract<Questi
   return { callers: callers.filter((one) => one.caller === caller) };
 }
 
-async function tryRequest({ state, now, request, release }: Extract<Question, { kind: 'try' }>): Promise<Tried> {
+async function tryRequest({ now, request, release }: Extract<Question, { kind: 'try' }>, state: State): Promise<Tried> {
   const parts = offlineParts(state, assumed({ now, ...(release !== undefined && { release }) }));
   const caller: Caller =
     request.credential === undefined
@@ -129,9 +141,17 @@ function jsonOf(text: string | undefined): unknown {
   }
 }
 
-function checkDraft(state: State, draft: string): DraftCheck {
-  const { policy, problems, warnings } = readPolicyDraft(state, draft, OPERATION_NAMES);
-  if (problems.length > 0) return { problems, warnings, counts: null };
+/** Problems and warnings of one answer; the first ones of more. */
+const MOST_TOLD = 200;
+
+function checkDraft(state: State, draft: Draft): DraftCheck {
+  const { policy, problems: all, warnings: allWarnings } = readDraft(state, draft);
+  const warnings = allWarnings.slice(0, MOST_TOLD);
+  if (all.length > 0) {
+    const more = { place: 'draft', message: `${all.length - MOST_TOLD} more problems are not shown` };
+    const problems = all.length > MOST_TOLD ? [...all.slice(0, MOST_TOLD), more] : all;
+    return { problems, warnings, counts: null };
+  }
   const usable = problemsInUse({ ...state, policy });
   const { rules, guards = [], limits = [], tenants = [], issuers = [], signingKeys } = policy;
   const counts = {
@@ -153,17 +173,24 @@ function problemsInUse(state: State): DraftCheck['problems'] {
   }
 }
 
+function readDraft(state: State, { draft = '', files }: Draft): PolicyPreview {
+  return readPolicyDraft(state, draft, { operations: OPERATION_NAMES, files });
+}
+
 /** The state with a draft in the place of its policy. Throws `QuestionFault`. */
-function stateOfDraft(state: State, draft: string): State {
-  const { policy, problems } = readPolicyDraft(state, draft, OPERATION_NAMES);
+function stateOfDraft(state: State, draft: Draft): State {
+  const { policy, problems } = readDraft(state, draft);
   if (problems.length > 0) throw new QuestionFault(problems.map(({ place, message }) => `${place}: ${message}`));
   return { ...state, policy };
 }
 
-async function runTests({ state, now, draft, cases: text }: Extract<Question, { kind: 'tests' }>): Promise<CaseRun> {
+async function runTests(
+  { now, draft, files = 'known', cases: text }: Extract<Question, { kind: 'tests' }>,
+  state: State,
+): Promise<CaseRun> {
   const { cases, problems } = readCases('cases', text);
   if (problems.length > 0) throw new QuestionFault(problems.map(({ place, message }) => `${place}: ${message}`));
-  const own = draft === undefined ? state : stateOfDraft(state, draft);
+  const own = draft === undefined ? state : stateOfDraft(state, { draft, files });
   const coverage = new CoverageCount(own);
   const results = await runCases(cases, own, { now, coverage });
   const passed = results.filter((one) => one.passed).length;

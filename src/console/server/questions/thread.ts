@@ -1,5 +1,12 @@
 import { parentPort } from 'node:worker_threads';
+import type { State } from '../../../config/state.ts';
 import { answerQuestion, type Question, QuestionFault } from './question.ts';
+
+/** A question for the thread, with the state that it is about, unless that is the one of the question before. */
+export interface ThreadQuestion {
+  readonly question: Question;
+  readonly state?: State;
+}
 
 /** A message of the thread: how far it is, or the end of the question. */
 export type ThreadMessage =
@@ -9,8 +16,12 @@ export type ThreadMessage =
 
 const say = (message: ThreadMessage): void => parentPort?.postMessage(message);
 
-parentPort?.on('message', (question: Question) => {
-  answerQuestion(question, (done, all) => say({ kind: 'progress', done, all })).then(
+let state: State | undefined;
+
+parentPort?.on('message', (asked: ThreadQuestion) => {
+  state = asked.state ?? state;
+  if (!state) throw new TypeError('a question came without a state');
+  answerQuestion(asked.question, state, (done, all) => say({ kind: 'progress', done, all })).then(
     (answer) => say({ kind: 'answer', answer }),
     (error: unknown) => {
       const problems = error instanceof QuestionFault ? error.problems : undefined;

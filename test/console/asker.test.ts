@@ -1,0 +1,85 @@
+import t from 'tap';
+import { Asker, AskerBusy, type Asking, stateToAskOn } from '../../src/console/server/questions/asker.ts';
+import type { Question } from '../../src/console/server/questions/question.ts';
+import { NOW, stateOf } from '../explain/fixture.ts';
+
+/* Questions on a thread of their own: to whom an answer goes, and how long others wait. */
+
+const state = stateToAskOn(stateOf());
+const TIMES = { workMs: 60_000, wholeMs: 60_000 };
+/** A question with an answer of its own. */
+const asking = (owner: string, path: string, more: Partial<Asking> = {}): Asking => ({
+  question: {
+    ...{ kind: 'try', now: NOW, release: undefined },
+    request: { protocol: 'rest', method: 'GET', target: path, as: 'anonymous' },
+  },
+  ...{ state, owner, times: TIMES },
+  ...more,
+});
+/** A question that takes long: many cases, each with a verdict. */
+const slow = (count: number): Question => ({
+  ...{ kind: 'tests', now: NOW, draft: undefined, files: 'known' },
+  cases: `cases:\n${'  - as: anonymous\n    request: GET /collections\n    expect: denied\n'.repeat(count)}`,
+});
+const told = (answer: Promise<object>): Promise<string> =>
+  answer.then(
+    (found) => JSON.stringify(found),
+    (error: unknown) => (error instanceof AskerBusy ? error.message : String(error)),
+  );
+
+t.test("an answer of a thread that was ended is nobody's", async (t) => {
+  const asker = new Asker(8, 8);
+  t.teardown(() => asker.close());
+  await asker.ask(asking('warm', '/healthz'));
+  for (let round = 0; round < 4; round += 1) {
+    // The answer lies in the port when the time is over: the event loop is kept busy until then.
+    const late = told(asker.ask(asking('late', '/collections', { times: { workMs: 20, wholeMs: 60_000 } })));
+    await new Promise(setImmediate);
+    const until = performance.now() + 60;
+    while (performance.now() < until);
+    const [first, second] = await Promise.all([
+      told(asker.ask(asking('first', '/collections/first'))),
+      told(asker.ask(asking('second', '/collections/second'))),
+    ]);
+    t.match(first, /first/, 'the first one hears of its own');
+    t.notMatch(first, /second/);
+    t.match(second, /second/, 'and the second one');
+    await late;
+  }
+});
+
+t.test('one caller has two open questions at most, and others are answered', async (t) => {
+  const asker = new Asker(8, 2);
+  t.teardown(() => asker.close());
+  const own = Array.from({ length: 5 }, () => told(asker.ask(asking('greedy', '/collections'))));
+  const other = told(asker.ask(asking('other', '/collections/other')));
+  const heard = await Promise.all(own);
+  t.equal(heard.filter((text) => /^2 of your questions are not answered yet/.test(text)).length, 3);
+  t.match(await other, /other/);
+});
+
+t.test('a question that waits for others is given up in time', async (t) => {
+  const asker = new Asker(8, 2);
+  t.teardown(() => asker.close());
+  const long = told(asker.ask(asking('long', '', { question: slow(5000), times: { workMs: 1500, wholeMs: 60_000 } })));
+  const short = told(asker.ask(asking('short', '/collections', { times: { workMs: 100, wholeMs: 200 } })));
+  t.match(await short, /^The questions of others took all of the time/);
+  t.match(await long, /^No answer within 2 seconds|passed/);
+  t.match(await told(asker.ask(asking('short', '/collections/next'))), /next/, 'the next one is answered');
+});
+
+t.test('each question is about the state that it was asked with', async (t) => {
+  const asker = new Asker(8, 8);
+  t.teardown(() => asker.close());
+  const without = stateToAskOn(stateOf({}, { 'service.read_only_api_key': null }));
+  const request = { protocol: 'rest', method: 'GET', target: '/collections', as: 'read_only_api_key' } as const;
+  const question: Question = { kind: 'try', now: NOW, release: undefined, request };
+  const heard = await Promise.all(
+    [state, without, without, state].map((one) => told(asker.ask(asking('a', '', { question, state: one })))),
+  );
+  t.strictSame(
+    heard.map((text) => text.includes('no key has the id')),
+    [false, true, true, false],
+  );
+  t.equal(stateToAskOn(state), stateToAskOn(state), 'and is copied once');
+});

@@ -1,0 +1,53 @@
+import t from 'tap';
+import { withoutSecrets, withSecrets } from '../../src/console/server/data/policy-secrets.ts';
+
+/* The text of the policy file on the page: without its secrets, and with them again when it is written. */
+
+const SECRET = 'a-secret-of-32-bytes-0123456789ab';
+
+t.test('secrets are kept back, and come back where they stood', async (t) => {
+  for (const [sentence, text] of [
+    ['a plain one', `signing_keys:\n  - id: a\n    secret: ${SECRET}\nrules: []\n`],
+    ['in quotes', `signing_keys: [{ id: a, secret: "${SECRET}" }, { id: b, secret: '${SECRET}2' }] # end\n`],
+    ['as JSON', JSON.stringify({ signing_keys: [{ id: 'a', secret: SECRET }] })],
+    ['a block', `signing_keys:\n  - id: a\n    secret: >-\n      ${SECRET}\n  - id: b\n    secret_file: b.key\n`],
+    ['under a quoted name', `signing_keys:\n  - id: a\n    "secret": ${SECRET}\n`],
+    ['with an escape', `signing_keys:\n  - id: a\n    secret: "\\x61-secret-of-32-bytes-0123456789ab"\n`],
+  ] as const) {
+    const masked = withoutSecrets(text);
+    t.ok(masked, sentence);
+    t.notMatch(masked?.text ?? SECRET, /secret-of-32/, sentence);
+    t.match(masked?.text, /<kept secret 1>/, sentence);
+    t.strictSame(withSecrets(masked?.text ?? '', masked?.kept ?? []), { text }, `${sentence}: as it was`);
+  }
+  t.strictSame(withoutSecrets('rules: []\n'), { text: 'rules: []\n', kept: [] }, 'none');
+});
+
+t.test('a text whose secrets cannot be kept back is not shown', async (t) => {
+  for (const [sentence, text] of [
+    ['an alias', `x: &s ${SECRET}\nsigning_keys: [{ id: a, secret: *s }]\n`],
+    ['an anchor', `signing_keys: [{ id: a, secret: &s ${SECRET} }, { id: *s }]\n`],
+    ['a map that is merged elsewhere', `signing_keys: [&k { id: a, secret: ${SECRET} }, { <<: *k, id: b }]\n`],
+    ['a map for a secret', `signing_keys: [{ id: a, secret: { value: ${SECRET} } }]\n`],
+    ['the same text in a comment', `# ${SECRET}\nsigning_keys: [{ id: a, secret: ${SECRET} }]\n`],
+    ['the same text as an id', `signing_keys: [{ id: ${SECRET}, secret: ${SECRET} }]\n`],
+    ['no YAML', `signing_keys: [{ id: a, secret: ${SECRET} }\n`],
+  ] as const) {
+    t.equal(withoutSecrets(text), undefined, sentence);
+  }
+});
+
+t.test('a place is filled where a secret stands, and nowhere else', async (t) => {
+  const kept = [SECRET];
+  const elsewhere = 'rules: [{ id: "<kept secret 1>" }]\nsigning_keys: [{ id: a, secret: "<kept secret 1>" }]\n';
+  t.strictSame(withSecrets(elsewhere, kept), {
+    text: `rules: [{ id: "<kept secret 1>" }]\nsigning_keys: [{ id: a, secret: ${SECRET} }]\n`,
+  });
+  t.match(withSecrets('signing_keys: [{ id: a, secret: "<kept secret 2>" }]\n', kept), { problem: /has no secret 2/ });
+  t.match(withSecrets('a: &x "<kept secret 1>"\nsigning_keys: [{ secret: *x }]\n', kept), { problem: /no YAML/ });
+  t.match(withSecrets('signing_keys: [{ secret: "<kept secret 1>" \n', kept), { problem: /no YAML/ });
+  t.strictSame(withSecrets('rules: [', kept), { text: 'rules: [' }, 'a draft without a place is checked as it is');
+  t.strictSame(withSecrets(`signing_keys: [{ id: a, secret: new-${SECRET} }]\n`, kept), {
+    text: `signing_keys: [{ id: a, secret: new-${SECRET} }]\n`,
+  });
+});

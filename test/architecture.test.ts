@@ -32,7 +32,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   lifetime: [],
   'version.ts': [],
   operations: ['policy'],
-  config: ['policy', 'x509'],
+  config: ['policy', 'x509', 'json'],
   identity: ['policy', 'json', 'x509'],
   redis: ['config'],
   revocation: ['policy', 'identity', 'config', 'redis'],

@@ -94,7 +94,7 @@ export class GrowingFile {
         this.#reader.jump();
       }
       const from = this.#at;
-      // What is written meanwhile is left to the next call.
+      // The next call reads bytes that are written meanwhile.
       for (let read = readSync(fd, piece, 0, PIECE_BYTES, this.#at); read > 0; ) {
         this.#at += read;
         for (const entry of this.#reader.feed(Buffer.from(piece.subarray(0, read)))) take(entry);

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { DiffJob } from '../../api/questions.ts';
-import type { Caller } from './row.ts';
+import type { Caller } from '../caller.ts';
 
 /** Diffs that are kept for one caller, and for all. */
 const MOST_OF_CALLER = 2;

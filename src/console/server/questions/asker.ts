@@ -28,7 +28,7 @@ export interface Asking {
   readonly question: Question;
   /** The state that it is about, as `stateToAskOn` gives it. */
   readonly state: State;
-  /** Who asks: none has more than its share of the places. */
+  /** The caller: each one has a bound of its own on open questions. */
   readonly owner: string;
   readonly times: AskingTimes;
   readonly progress?: Progress;
@@ -51,7 +51,7 @@ interface Thread {
  * Answers questions on a thread, one after the other: the event loop that serves requests computes none of them. A question that
  * takes too long ends with its thread.
  *
- * INVARIANT: only the thread of now is listened to. A thread that was ended may have an answer on its way, and that is nobody's.
+ * INVARIANT: messages of a thread that was ended are ignored. Its last answer may be on its way, and the next question is another caller's.
  */
 export class Asker {
   readonly #most: number;

@@ -20,8 +20,6 @@ export class HandshakeBudget {
   readonly #networks = new LRUCache<string, Tokens>({ max: MAX_NETWORKS });
   /** Until when a network is a known one. */
   readonly #known = new LRUCache<string, number>({ max: MAX_NETWORKS });
-  /** Networks with a handshake that has no bound. */
-  readonly #unbounded = new Set<string>();
   #strangers: Tokens | undefined;
 
   /** Milliseconds that certificates of `bytes` bytes have to wait; 0 = they do not. Small ones wait less. */
@@ -42,27 +40,6 @@ export class HandshakeBudget {
   /** A certificate of the network was verified. */
   verified(network: string, now: number): void {
     this.#known.set(network, now + KNOWN_MS);
-  }
-
-  /** A handshake of the network ended without a verified certificate, after `bytes` bytes that had no bound. */
-  failed(network: string, bytes: number, now: number): void {
-    this.charge(network, bytes * MS_PER_BYTE, now);
-    this.#known.delete(network);
-  }
-
-  /**
-   * Whether a handshake may go on without a bound: one at a time of a known network that is not in debt. Then `leave` is to be called
-   * at its end.
-   */
-  enter(network: string, now: number): boolean {
-    if (this.#unbounded.has(network) || !this.#isKnown(network, now)) return false;
-    if ((this.#networks.get(network)?.wait(1, now) ?? 0) > 0) return false;
-    this.#unbounded.add(network);
-    return true;
-  }
-
-  leave(network: string): void {
-    this.#unbounded.delete(network);
   }
 
   #isKnown(network: string, now: number): boolean {

@@ -4,7 +4,7 @@ import type { TLSSocket, Server as TlsServer } from 'node:tls';
 import type { Guard } from '../lifetime/guard.ts';
 import type { HandshakeBudget } from '../limits/handshake-budget.ts';
 import { clientNetworkOf } from '../limits/peer-address.ts';
-import { carrierOf, clientAddressOf, noteCarrier } from './client-address.ts';
+import { clientAddressOf, noteCarrier } from './client-address.ts';
 
 /** More bytes than these after a ClientHello may be certificates: without any a client sends about 100. */
 const FLIGHT_BYTES = 512;
@@ -31,17 +31,15 @@ export interface HandshakeBounds {
 /**
  * The handshakes in which a TLS server asks for client certificates. OpenSSL takes 100 KB of them from any client, and checks each
  * signature before the handshake is done, on the thread of all clients; Node gives no way to bound it. So the bytes of such a
- * connection pass through JavaScript: those of the handshake are counted, and its certificates wait for the budget. A connection
- * stays as it began; so one of a network that has shown a verified certificate begins natively, which makes each of its requests
- * cheaper.
+ * connection pass through JavaScript: those of the handshake are counted, and its certificates wait for the budget.
+ *
+ * INVARIANT: no handshake begins without it, whatever its network has shown before.
  */
 export class BoundedHandshakes {
   readonly #tls: TlsServer;
   readonly #bounds: HandshakeBounds;
   /** The one whose bytes OpenSSL has at this moment. */
   #fed: BoundedHandshake | undefined;
-  /** Handshakes without a bound, by the connection below. */
-  readonly #native = new WeakMap<object, { readonly carrier: Socket; readonly network: string }>();
 
   constructor(tls: TlsServer, bounds: HandshakeBounds) {
     this.#tls = tls;
@@ -51,25 +49,6 @@ export class BoundedHandshakes {
   /** Begins a handshake. Nothing is listening to the socket but for its end. */
   begin(socket: Socket, guard: Guard): void {
     const network = clientNetworkOf(clientAddressOf(socket).address);
-    if (this.#bounds.budget.enter(network, this.#bounds.now())) this.#beginNative(socket, network, guard);
-    else this.#beginBounded(socket, network, guard);
-  }
-
-  #beginNative(socket: Socket, network: string, guard: Guard): void {
-    const { budget, now } = this.#bounds;
-    this.#native.set(socket, { carrier: socket, network });
-    socket.once(
-      'close',
-      guard.entry(() => {
-        if (!this.#native.delete(socket)) return;
-        budget.leave(network);
-        budget.failed(network, socket.bytesRead, now());
-      }),
-    );
-    this.#tls.emit('connection', socket);
-  }
-
-  #beginBounded(socket: Socket, network: string, guard: Guard): void {
     const one = new BoundedHandshake(socket, { ...this.#bounds, network, guard }, (work) => {
       const before = this.#fed;
       this.#fed = one;
@@ -87,29 +66,14 @@ export class BoundedHandshakes {
    * connection ends at its bound.
    */
   done(socket: TLSSocket): void {
-    const shown = shownBy(socket);
-    const below = carrierOf(socket);
-    const native = below && this.#native.get(below);
-    if (native) {
-      this.#doneNative(native.carrier, native.network, shown);
-      return;
-    }
     const one = this.#fed;
     // INVARIANT: the one that is fed is the one that is done: the bytes of no other were given to OpenSSL since.
     if (!one || one.isDone) {
       socket.destroy();
       throw new TypeError('a handshake was done without bytes');
     }
-    one.done(shown);
+    one.done(shownBy(socket));
     noteCarrier(socket, one.carrier);
-  }
-
-  #doneNative(carrier: Socket, network: string, shown: Shown): void {
-    const { budget, now } = this.#bounds;
-    this.#native.delete(carrier);
-    budget.leave(network);
-    if (shown === 'verified') budget.verified(network, now());
-    if (shown === 'unverified') budget.failed(network, carrier.bytesRead, now());
   }
 }
 

@@ -4,6 +4,9 @@ import { join } from 'node:path';
 import { connect } from 'node:tls';
 import * as x509 from '@peculiar/x509';
 import t from 'tap';
+import type { State } from '../../src/config/state.ts';
+import type { Fleet } from '../../src/gateway/fleet.ts';
+import { createPool } from '../../src/gateway/workers/pool.ts';
 import { createSingle } from '../../src/gateway/workers/single.ts';
 import { certificateState, type Lane, openLanes } from '../support/certificate-clients.ts';
 import { runCerts } from '../support/certs.ts';
@@ -58,13 +61,24 @@ const POLICY = 'client_certificates: { id: mesh, mappings: [{ id: all, access: r
 const LANES: readonly Lane[] = ['HTTP/1.1 relay', 'HTTP/2 plain', 'gRPC'];
 
 let addresses = 1;
-/** A client of a network of its own meets a byte after the handshake, or the end of the connection. */
-async function meet(lane: Lane, port: number, client: Partial<Pair>, maxVersion: 'TLSv1.2' | 'TLSv1.3') {
+/** An address, which is a network, that no client had before. */
+function newAddress(): string {
   addresses += 1;
+  return `127.0.0.${addresses}`;
+}
+
+/** A client meets a byte after the handshake, or the end of the connection. */
+async function meet(
+  lane: Lane,
+  port: number,
+  client: Partial<Pair>,
+  maxVersion: 'TLSv1.2' | 'TLSv1.3',
+  localAddress = newAddress(),
+) {
   const isHttp1 = lane === 'HTTP/1.1 relay';
   const socket = connect({
     ...{ port, host: '127.0.0.1', servername: 'localhost', ca: readFileSync(server.ca), maxVersion },
-    ...{ localAddress: `127.0.0.${addresses}`, ALPNProtocols: [isHttp1 ? 'http/1.1' : 'h2'] },
+    ...{ localAddress, ALPNProtocols: [isHttp1 ? 'http/1.1' : 'h2'] },
     ...(client.cert !== undefined && { cert: client.cert, key: client.key }),
   });
   const { promise, resolve } = Promise.withResolvers<'answered' | 'ended'>();
@@ -96,6 +110,51 @@ for (const [name, mode] of Object.entries(MODES)) {
       }
     }
   });
+}
+
+const FLEETS: Readonly<Record<string, (state: State) => Promise<Fleet>>> = {
+  'one process': createSingle,
+  'two workers': async (state) => {
+    const failed = (error: unknown) => t.fail(String(error));
+    return createPool({ state, count: 2, withheld: [], events: { replaced: () => t.fail('a worker died'), failed } });
+  },
+};
+/** Two workers meet some of as many connections each, nearly always. */
+const VISITS = 4;
+
+for (const [fleetName, open] of Object.entries(FLEETS)) {
+  for (const [name, mode] of Object.entries(MODES)) {
+    t.test(
+      `${fleetName}, ${name}: the bound holds for a network that has just shown a verified certificate`,
+      async (t) => {
+        const files = { 'tls.cert': server.cert, 'tls.key': server.key, 'tls.ca_cert': caFile };
+        const fleet = await open(
+          certificateState(
+            upstream,
+            { ...files, ...mode, 'gateway.admin.port': 0 },
+            name === 'identity' ? POLICY : '{}',
+          ),
+        );
+        t.teardown(() => fleet.stop(0));
+        const { rest, grpc } = await fleet.start();
+        const good = await root.issue();
+        const slow = await stranger.issue({ extensions: padding(60_000) });
+        for (const lane of LANES) {
+          const port = lane === 'gRPC' ? (grpc?.port ?? 0) : rest.port;
+          const address = newAddress();
+          for (let at = 0; at < VISITS; at += 1) {
+            t.equal(await meet(lane, port, good, 'TLSv1.3', address), 'answered', `${lane}, a good one`);
+            t.equal(await meet(lane, port, slow, 'TLSv1.3', address), 'ended', `${lane}, 60 KB of a stranger`);
+          }
+        }
+        const counts = (await fleet.snapshots()).flatMap(({ observed }) => observed?.listeners ?? []);
+        const ended = (['rest', 'grpc'] as const).map((port) =>
+          counts.reduce((sum, listeners) => sum + (listeners[port].faults.handshake_size ?? 0), 0),
+        );
+        t.same(ended, [2 * VISITS, VISITS], 'and each is counted');
+      },
+    );
+  }
 }
 
 t.test('a larger bound is an option', async (t) => {

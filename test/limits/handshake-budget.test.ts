@@ -32,22 +32,3 @@ t.test('many networks share what strangers have; a known one does not wait for t
   t.ok(budget.wait('known', 16_384, 3_600_001) > 0, 'an hour later it is no longer known');
   t.end();
 });
-
-t.test('a handshake without a bound: of a known network, one at a time, and no more after a bad one', (t) => {
-  const budget = new HandshakeBudget();
-  t.notOk(budget.enter('a', 0), 'a stranger');
-  budget.verified('a', 0);
-  t.ok(budget.enter('a', 0));
-  t.notOk(budget.enter('a', 0), 'the second at the same time');
-  t.notOk(budget.enter('b', 0), 'another network');
-  budget.leave('a');
-  t.ok(budget.enter('a', 0), 'the next one');
-  budget.leave('a');
-  budget.failed('a', 98_000, 0);
-  t.notOk(budget.enter('a', 0), 'after a bad one');
-  t.ok(budget.wait('a', 16_384, 0) > 3000, 'which is charged');
-  budget.verified('a', 0);
-  t.notOk(budget.enter('a', 0), 'and first of all paid');
-  t.ok(budget.enter('a', 10_000));
-  t.end();
-});

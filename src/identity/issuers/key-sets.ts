@@ -160,7 +160,9 @@ function importKey({ kty, members }: PublishedKey): KeyObject | null {
     const { modulusLength: bits, publicExponent } = object.asymmetricKeyDetails ?? {};
     if (kty !== 'RSA') return object;
     const isSound = bits !== undefined && bits >= RSA_BITS.least && bits <= RSA_BITS.most;
-    return isSound && publicExponent !== undefined && publicExponent < 2n ** 33n ? object : null;
+    // `readKeySet` leaves out what is below 3: this is where a key is used.
+    const isUsable = publicExponent !== undefined && publicExponent >= 3n && publicExponent < 2n ** 33n;
+    return isSound && isUsable ? object : null;
   } catch {
     return null;
   }

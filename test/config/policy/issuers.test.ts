@@ -22,6 +22,7 @@ const FILES: Readonly<Record<string, string>> = {
   'empty.json': '{"keys":[]}',
   'broken.json': '{',
   'secret.json': JSON.stringify({ keys: [jwk, secret] }),
+  'one.json': JSON.stringify({ keys: [jwk, { kty: 'RSA', n: 'w'.repeat(342), e: 'AQ' }] }),
   'many.json': JSON.stringify({ keys: Array.from({ length: 1025 }, () => jwk) }),
 };
 
@@ -120,6 +121,11 @@ const PROBLEMS: readonly (readonly [name: string, policy: string, said: RegExp])
   ['a file that is no JSON', issuer(', jwks_file: broken.json'), /it is not JSON/],
   ['a file with too many keys', issuer(', jwks_file: many.json'), /more than 1024 keys/],
   ['a file with a secret key', issuer(', jwks_file: secret.json'), /holds a secret key/],
+  [
+    'a file with a key that anybody signs with',
+    issuer(', jwks_file: one.json'),
+    /holds a key with which anybody can sign/,
+  ],
   ['a CA that is missing', issuer(', ca_file: gone.pem'), /cannot read the CA `gone.pem`/],
   ['a CA that is none', issuer(', ca_file: keys.json'), /the CA `keys.json` cannot be used: it is not PEM/],
   ['a token for discovery', issuer(', bearer_token_file: x'), /needs `jwks_url`/],

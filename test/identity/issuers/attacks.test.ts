@@ -1,3 +1,4 @@
+import { createHash, createPublicKey, verify } from 'node:crypto';
 import t from 'tap';
 import { createAuthenticator } from '../../../src/identity/authenticate.ts';
 import { createKeyRing, type RingKeys } from '../../../src/identity/key-ring.ts';
@@ -166,6 +167,19 @@ t.test('a ring with an issuer alone is not open, and takes no native token', asy
 t.test('a key that is too short, or no key at all, verifies nothing', async (t) => {
   const key = { ...rsa, jwk: { ...rsa.jwk, n: 'AQAB' } };
   t.equal(await outcome(signToken(rsa, claims), { issuers: [issuerWith([key])] }), 'invalid_signature');
+});
+
+t.test('a token that is made without a private key, under a key that OpenSSL takes', async (t) => {
+  const key = { ...rsa, jwk: { ...rsa.jwk, e: 'AQ' } };
+  const parts = [{ alg: 'RS256', kid: rsa.kid, typ: 'JWT' }, claims];
+  const text = parts.map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.');
+  const hash = createHash('sha256').update(text).digest('hex');
+  const info = '3031300d060960864801650304020105000420';
+  const padded = Buffer.from(`0001${'ff'.repeat(202)}00${info}${hash}`, 'hex');
+  const object = createPublicKey({ key: key.jwk, format: 'jwk' });
+  t.ok(verify('sha256', Buffer.from(text), object, padded), 'OpenSSL says yes');
+  const forged = `${text}.${padded.toString('base64url')}`;
+  t.equal(await outcome(forged, { issuers: [issuerWith([key])] }), 'issuer_key_unknown');
 });
 
 t.test('requirements on tokens hold, too', async (t) => {

@@ -110,6 +110,33 @@ for (const [name, more, usable] of KEYS) {
   });
 }
 
+const evenModulus = Buffer.from(String(jwk.n), 'base64url');
+evenModulus[evenModulus.length - 1] = 2;
+const FORGEABLE: readonly (readonly [name: string, key: object, forgeable: number])[] = [
+  ['exponent 65537', jwk, 0],
+  ['exponent 3', { ...jwk, e: 'Aw' }, 0],
+  ['exponent 0', { ...jwk, e: 'AA' }, 1],
+  ['exponent 1', { ...jwk, e: 'AQ' }, 1],
+  ['exponent 1 after zeros', { ...jwk, e: 'AAAB' }, 1],
+  ['exponent 2', { ...jwk, e: 'Ag' }, 1],
+  ['exponent 65536', { ...jwk, e: 'AQAA' }, 1],
+  ['an even modulus', { ...jwk, n: evenModulus.toString('base64url') }, 1],
+];
+t.test('keys with which anybody can sign are not used', async (t) => {
+  for (const [name, key, forgeable] of FORGEABLE) {
+    const set = readKeySet(
+      JSON.stringify({
+        keys: [
+          { ...key, use: 'sig' },
+          { ...jwk, kid: 'other' },
+        ],
+      }),
+    );
+    t.match(set, { forgeable, ignored: forgeable }, name);
+    t.equal(typeof set === 'object' && set.keys.length, 2 - forgeable, name);
+  }
+});
+
 t.test('a set has at most 1024 keys', async (t) => {
   const set = (count: number) => readKeySet(JSON.stringify({ keys: Array.from({ length: count }, () => jwk) }));
   t.type(set(MAX_KEYS_IN_SET), 'object');

@@ -11,6 +11,8 @@ export interface KeySetText {
   readonly ignored: number;
   /** Keys that hold secret members, which a key set must not publish. They are ignored. */
   readonly secret: number;
+  /** Keys with which anybody can sign. They are ignored. */
+  readonly forgeable: number;
 }
 
 const MEMBERS: Readonly<Record<PublishedKey['kty'], readonly string[]>> = {
@@ -40,8 +42,9 @@ export function readKeySet(text: string): KeySetText | string {
   if (!Array.isArray(list)) return 'it has no list `keys`';
   if (list.length > MAX_KEYS_IN_SET) return `it has more than ${MAX_KEYS_IN_SET} keys`;
   const secret = list.filter((key) => memberOf(key, 'd') !== undefined || memberOf(key, 'k') !== undefined).length;
-  const keys = list.flatMap((key) => publishedKey(key) ?? []);
-  return { keys, ignored: list.length - keys.length, secret };
+  const read = list.flatMap((key) => publishedKey(key) ?? []);
+  const keys = read.filter((key) => !isForgeable(key));
+  return { keys, ignored: list.length - keys.length, secret, forgeable: read.length - keys.length };
 }
 
 function memberOf(value: unknown, name: string): unknown {
@@ -66,6 +69,20 @@ function publishedKey(key: unknown): PublishedKey | undefined {
     members[name] = value;
   }
   return Object.freeze({ kty, kid, alg, members: Object.freeze(members) });
+}
+
+/**
+ * True = RSA under which anybody can sign, which OpenSSL takes. With the exponent 1 a signature is the padded hash itself; RFC 8017 section
+ * 3.1 begins at 3. An even modulus has the factor 2, an even exponent has no private key.
+ */
+function isForgeable({ kty, members }: PublishedKey): boolean {
+  if (kty !== 'RSA') return false;
+  const [modulus, exponent] = [integer(members.n), integer(members.e)];
+  return exponent < 3n || exponent % 2n === 0n || modulus % 2n === 0n;
+}
+
+function integer(base64url = ''): bigint {
+  return BigInt(`0x0${Buffer.from(base64url, 'base64url').toString('hex')}`);
 }
 
 /** null = of another type. */

@@ -138,6 +138,11 @@ function fileSource(entry: RawIssuer, file: string, sources: IssuerSources, repo
   if (Buffer.byteLength(text) > MAX_KEY_SET_BYTES) return said(`the key set \`${file}\` is larger than 1 MiB`);
   const set = readKeySet(text);
   if (typeof set === 'string') return said(`the key set \`${file}\` cannot be used: ${set}`);
+  if (set.forgeable > 0) {
+    return said(
+      `the key set \`${file}\` holds a key with which anybody can sign, such as RSA with an exponent below 3: remove it`,
+    );
+  }
   if (set.keys.length === 0) return said(`the key set \`${file}\` cannot be used: ${NO_KEY}`);
   if (set.secret > 0) return said(`the key set \`${file}\` holds a secret key: keep the public members only`);
   return Object.freeze({ from: 'file', keys: set.keys });

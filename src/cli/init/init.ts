@@ -141,15 +141,16 @@ function isFolder(path: string): boolean {
 }
 
 function undoIn(folder: string): Report {
-  const { removed, left, env } = undo(folder);
+  const { removed, left, guarding, env } = undo(folder);
   const lines = [
     ...removed.map((path) => `removed ${path}`),
     ...(env === undefined ? [] : [`.env: ${env} is as it was`]),
     ...left.map((path) => `left ${path}: it has been changed since`),
+    ...guarding.map((path) => `left ${path}: its folder holds what the gateway wrote, or you did`),
   ];
   return {
     text: `${lines.join('\n')}\n`,
-    json: { removed, left, env: env ?? null },
+    json: { removed, left, guarding, env: env ?? null },
     code: left.length > 0 ? exitCode.negative : exitCode.ok,
   };
 }

@@ -4,6 +4,7 @@ import {
   chownSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   realpathSync,
   renameSync,
@@ -11,7 +12,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, isAbsolute, join, sep } from 'node:path';
+import { basename, dirname, isAbsolute, join, sep } from 'node:path';
 import { UsageError } from '../output.ts';
 import { readEnvFile } from './compose-service.ts';
 import type { EnvEdit, Plan, PlannedFile } from './plan.ts';
@@ -170,10 +171,13 @@ function confined(folder: string, path: string): void {
   }
 }
 
-/** Files that were removed, and those that were left because they have been changed since. */
+/** What `undo` has done. */
 export interface Undone {
   readonly removed: readonly string[];
+  /** Files that have been changed since. */
   readonly left: readonly string[];
+  /** Files that keep a folder out of a repository, and stay because others than `init` have written there: a gateway its keys, for example. */
+  readonly guarding: readonly string[];
   readonly env: string | undefined;
 }
 
@@ -183,10 +187,14 @@ export function undo(folder: string): Undone {
   if (!recorded) throw new UsageError(`there is nothing to undo: no \`${RECORD}\` in \`${folder}\``);
   const removed: string[] = [];
   const left: string[] = [];
-  for (const { path, sha256 } of recorded.files) {
+  const guarding: string[] = [];
+  // The guards of folders come last, when what `init` itself wrote there is gone.
+  const files = recorded.files.toSorted((one, other) => Number(isGuard(one.path)) - Number(isGuard(other.path)));
+  for (const { path, sha256 } of files) {
     const text = textAt(join(folder, path));
     if (text === undefined) continue;
-    if (hashOf(text) === sha256) {
+    if (isGuard(path) && holdsMore(folder, path, recorded.folders)) guarding.push(path);
+    else if (hashOf(text) === sha256) {
       rmSync(join(folder, path));
       removed.push(path);
     } else left.push(path);
@@ -196,7 +204,16 @@ export function undo(folder: string): Undone {
   if (env && isOurs) writeEnv(folder, env.name, env.before);
   for (const made of recorded.folders) removeEmpty(join(folder, made));
   rmSync(join(folder, RECORD));
-  return { removed, left, env: isOurs ? env.name : undefined };
+  return { removed, left, guarding, env: isOurs ? env.name : undefined };
+}
+
+const isGuard = (path: string): boolean => basename(path) === '.gitignore';
+
+/** True = the folder of a guard holds something else, once the empty folders that were made below it are gone. */
+function holdsMore(folder: string, path: string, made: readonly string[]): boolean {
+  const own = dirname(path);
+  for (const below of made) if (below.startsWith(`${own}/`)) removeEmpty(join(folder, below));
+  return readdirSync(join(folder, own)).some((name) => name !== basename(path));
 }
 
 function removeEmpty(folder: string): void {

@@ -68,6 +68,20 @@ t.test('undo removes what was written and nothing else', async (t) => {
   await t.rejects(init(undefined, { undo: true }, NOW, folder), /nothing to undo/, 'and only once');
 });
 
+t.test('undo leaves what the gateway wrote, and what keeps it out of a repository', async (t) => {
+  const folder = project(t);
+  await init(undefined, { yes: true }, NOW, folder);
+  writeFileSync(join(folder, 'qdrant-gateway/state/keys.yaml'), 'a secret\n');
+  const { code, json, text } = await init(undefined, { undo: true }, NOW, folder);
+  t.match(json, { left: [], guarding: ['qdrant-gateway/.gitignore'] });
+  t.equal(code, 0);
+  t.match(text, /left qdrant-gateway\/\.gitignore: its folder holds/);
+  const there = Object.keys(filesIn(folder)).filter((path) => path.startsWith('qdrant-gateway/'));
+  t.strictSame(there.sort(), [
+    ...['qdrant-gateway/.gitignore', 'qdrant-gateway/state', 'qdrant-gateway/state/keys.yaml'],
+  ]);
+});
+
 t.test('undo leaves files that were changed since, and folders with other files', async (t) => {
   const folder = project(t);
   await init(undefined, { yes: true }, NOW, folder);
@@ -78,7 +92,7 @@ t.test('undo leaves files that were changed since, and folders with other files'
   t.match(json, { left: ['compose.override.yaml'] });
   t.strictSame(Object.keys(filesIn(folder)).sort(), [
     ...['compose.override.yaml', 'compose.yaml', 'other.txt', 'qdrant-gateway'],
-    ...['qdrant-gateway/secrets', 'qdrant-gateway/secrets/mine'],
+    ...['qdrant-gateway/.gitignore', 'qdrant-gateway/secrets', 'qdrant-gateway/secrets/mine'],
   ]);
 });
 

@@ -171,7 +171,7 @@ function confined(folder: string, path: string): void {
   }
 }
 
-/** What `undo` has done. */
+/** The outcome of `undo`. */
 export interface Undone {
   readonly removed: readonly string[];
   /** Files that have been changed since. */

@@ -122,9 +122,9 @@ const PROBLEMS: readonly (readonly [name: string, policy: string, said: RegExp])
   ['a file with too many keys', issuer(', jwks_file: many.json'), /more than 1024 keys/],
   ['a file with a secret key', issuer(', jwks_file: secret.json'), /holds a secret key/],
   [
-    'a file with a key that anybody signs with',
+    'a file with a key under which signatures can be forged',
     issuer(', jwks_file: one.json'),
-    /holds a key with which anybody can sign/,
+    /holds a key under which signatures can be forged/,
   ],
   ['a CA that is missing', issuer(', ca_file: gone.pem'), /cannot read the CA `gone.pem`/],
   ['a CA that is none', issuer(', ca_file: keys.json'), /the CA `keys.json` cannot be used: it is not PEM/],

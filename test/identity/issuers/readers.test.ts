@@ -122,7 +122,7 @@ const FORGEABLE: readonly (readonly [name: string, key: object, forgeable: numbe
   ['exponent 65536', { ...jwk, e: 'AQAA' }, 1],
   ['an even modulus', { ...jwk, n: evenModulus.toString('base64url') }, 1],
 ];
-t.test('keys with which anybody can sign are not used', async (t) => {
+t.test('keys under which signatures can be forged are not used', async (t) => {
   for (const [name, key, forgeable] of FORGEABLE) {
     const set = readKeySet(
       JSON.stringify({

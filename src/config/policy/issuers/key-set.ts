@@ -11,7 +11,7 @@ export interface KeySetText {
   readonly ignored: number;
   /** Keys that hold secret members, which a key set must not publish. They are ignored. */
   readonly secret: number;
-  /** Keys with which anybody can sign. They are ignored. */
+  /** Keys under which signatures can be forged. They are ignored. */
   readonly forgeable: number;
 }
 
@@ -72,7 +72,7 @@ function publishedKey(key: unknown): PublishedKey | undefined {
 }
 
 /**
- * True = RSA under which anybody can sign, which OpenSSL takes. With the exponent 1 a signature is the padded hash itself; RFC 8017 section
+ * True = RSA under which signatures can be forged, and which OpenSSL takes. With the exponent 1 a signature is the padded hash itself; RFC 8017 section
  * 3.1 begins at 3. An even modulus has the factor 2, an even exponent has no private key.
  */
 function isForgeable({ kty, members }: PublishedKey): boolean {

@@ -140,7 +140,7 @@ function fileSource(entry: RawIssuer, file: string, sources: IssuerSources, repo
   if (typeof set === 'string') return said(`the key set \`${file}\` cannot be used: ${set}`);
   if (set.forgeable > 0) {
     return said(
-      `the key set \`${file}\` holds a key with which anybody can sign, such as RSA with an exponent below 3: remove it`,
+      `the key set \`${file}\` holds a key under which signatures can be forged, such as RSA with an exponent below 3: remove it`,
     );
   }
   if (set.keys.length === 0) return said(`the key set \`${file}\` cannot be used: ${NO_KEY}`);

@@ -9,13 +9,15 @@ import { shareOfLimit } from '../../policy/limits/limits.ts';
 export function shareOf(state: State, count: number, leased = false): State {
   const { config } = state;
   const { limits, upstream } = config.gateway;
+  // INVARIANT: all together mint no more than is configured, unless there are more workers than tokens.
+  const atMost = (whole: number): number => Math.max(1, Math.floor(whole / count));
   const share = (whole: number): number => Math.max(1, Math.ceil(whole / count));
   return {
     ...state,
     policy: {
       ...state.policy,
       ...(state.policy.tokenExchange && {
-        tokenExchange: { ...state.policy.tokenExchange, perMinute: share(state.policy.tokenExchange.perMinute) },
+        tokenExchange: { ...state.policy.tokenExchange, perMinute: atMost(state.policy.tokenExchange.perMinute) },
       }),
       ...(state.policy.limits && {
         limits: state.policy.limits.map((limit) => shareOfLimit(limit, count, leased)),

@@ -118,7 +118,7 @@ export class Http2Connection implements ClientEvents<Http2Head>, StreamConnectio
         this.socket.destroy();
         return;
       }
-      for (const stream of this.#streams.values()) stream.tick(now, answerIdleMs);
+      for (const stream of this.#streams.values()) stream.tick(now, answerIdleMs, this.#departure.isLeaving);
       if (this.#departure.isDue(now)) this.#leave();
       if (this.#streams.size > 0) this.#activeAt = now;
       else if (now - this.#activeAt > keepAliveMs) this.drain();

@@ -218,8 +218,8 @@ export class Http2Stream implements ClientStream {
     this.#user?.fail();
   }
 
-  /** Resets a stream whose client stands still for too long. */
-  tick(now: number, answerIdleMs: number): void {
+  /** Resets a stream whose client stands still for too long. @param leaving the connection ends: an answered request does not keep it open */
+  tick(now: number, answerIdleMs: number, leaving: boolean): void {
     if (this.queued === 0 || this.queued !== this.#owed) {
       this.#owed = this.queued;
       this.#takenAt = now;
@@ -227,7 +227,7 @@ export class Http2Stream implements ClientStream {
       this.reset(ErrorCode.INTERNAL_ERROR);
       return;
     }
-    if (this.#linger && this.endSent && now >= this.#linger.deadline) this.reset(ErrorCode.NO_ERROR);
+    if (this.#linger && this.endSent && (leaving || now >= this.#linger.deadline)) this.reset(ErrorCode.NO_ERROR);
     else this.#user?.tick(now);
   }
 

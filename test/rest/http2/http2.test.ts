@@ -207,3 +207,17 @@ t.test('a connection on which nothing happens is told to go, one with an open re
   await once(idle, 'close');
   t.match(await slow, { status: 200, bytes: 2, code: NGHTTP2_NO_ERROR }, 'what was open was answered');
 });
+
+t.test('a refused request whose body never ends does not keep the process from its end', async (t) => {
+  const upstream = await recordingUpstream();
+  const { gateway, session } = await setUp(t, upstream);
+  const refused = session.request({ ':path': '/collections/a/points', ':method': 'PUT', 'api-key': 'wrong' });
+  const closed = ended(refused);
+  const [head] = (await once(refused, 'response')) as [OutgoingHttpHeaders];
+  t.equal(head[':status'], 401);
+  // A client that goes on sending is waited for longer.
+  const drip = setInterval(() => refused.write('{'), 500);
+  t.teardown(async () => clearInterval(drip));
+  await gateway.listener.close(60_000);
+  t.match(await closed, { status: 401, code: NGHTTP2_NO_ERROR }, 'it is over without an error');
+});

@@ -220,7 +220,8 @@ function encodeMessage(text: string): string {
 }
 
 function refuse(stream: ServerHttp2Stream, code: number, message: string): void {
-  if (!stream.destroyed && !stream.headersSent) {
+  // A client that has cut its connection leaves streams that are not destroyed yet.
+  if (!stream.destroyed && !stream.closed && stream.session?.destroyed === false && !stream.headersSent) {
     const head = { ':status': 200, 'content-type': 'application/grpc', ...status(code, message) };
     stream.respond(head, { endStream: true });
   }

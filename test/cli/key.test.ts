@@ -250,9 +250,10 @@ t.test('the program: JSON, exit codes, and the file of the configuration', async
 t.test('the loss of a key on standard output is told in one line', async (t) => {
   const { file } = scene();
   const script = `
-    const { processOutput } = await import('./src/cli/frame/streams.ts');
+    const { processOutput, tellLoss } = await import('./src/cli/frame/streams.ts');
     const { createKey } = await import('./src/cli/key/commands.ts');
     const flags = { file: ${JSON.stringify(file)}, name: 'Team A', access: 'r' };
+    tellLoss(true);
     await createKey(flags, { output: processOutput, now: 0, readStdin: async () => '' });
   `;
   const full = openSync('/dev/full', 'w');

@@ -86,6 +86,7 @@ t.test('a chart with keys and TLS: both go on', async (t) => {
   ]);
   t.match(values.sidecarContainers[0]?.volumeMounts, [
     { name: 'gateway-keys' },
+    { name: 'gateway-state' },
     { name: 'certs', mountPath: '/certs' },
   ]);
   t.match(configOf(values), {

@@ -8,6 +8,7 @@ import { carrierOf, inheritClient } from '../net/client-address.ts';
 import { closeListener } from '../net/close-listener.ts';
 import { type ClientConnection, type Connections, tlsVersion } from '../net/connections.ts';
 import { identifyClient, type ProxiesInFront } from '../net/identify-client.ts';
+import { IdleRecords } from '../net/idle-records.ts';
 import { type ListenAt, openListener } from '../net/open-listener.ts';
 import { type BeginHandshake, sniffTls } from '../net/tls-sniff.ts';
 import type { GrpcRelayOptions } from './relay/options.ts';
@@ -66,7 +67,8 @@ export async function createGrpcListener(options: GrpcListenerOptions): Promise<
       relays.add(one);
       options.connections?.list(clientOf(one, socket), socket);
     });
-  const tls = options.tls ? openTls(options, options.tls, own, accept) : undefined;
+  const idleRecords = new IdleRecords(() => performance.now(), connections?.fault);
+  const tls = options.tls ? openTls(options, options.tls, { guard: own, accept, idleRecords }) : undefined;
   const { scheduler, limits } = options.relay;
   const server = createServer({ noDelay: true });
   const begin = (socket: Socket): void => {
@@ -98,6 +100,7 @@ export async function createGrpcListener(options: GrpcListenerOptions): Promise<
     for (const one of relays) one.tick(now);
   });
   ticker.unref();
+  const watching = tls && idleRecords.begin(own);
   return {
     address,
     setSecureContext: (context) => tls?.server.setSecureContext(context),
@@ -108,6 +111,7 @@ export async function createGrpcListener(options: GrpcListenerOptions): Promise<
     async close(graceMs) {
       await drain(server, options.shared, relays, graceMs, own);
       clearInterval(ticker);
+      clearInterval(watching);
     },
   };
 }
@@ -127,11 +131,17 @@ function clientOf({ peer, streams }: GrpcRelay, socket: Socket): ClientConnectio
   };
 }
 
+interface Opening {
+  /** Of the listener. */
+  readonly guard: Guard;
+  readonly accept: (socket: Socket) => void;
+  readonly idleRecords: IdleRecords;
+}
+
 function openTls(
   options: GrpcListenerOptions,
   tls: TlsOptions,
-  guard: Guard,
-  accept: (socket: Socket) => void,
+  { guard, accept, idleRecords }: Opening,
 ): { readonly server: TlsServer; readonly begin: BeginHandshake } {
   const { limits } = options.relay;
   const server = createTlsServer({
@@ -152,6 +162,7 @@ function openTls(
     guard.entry((socket: TLSSocket) => {
       bounded?.done(socket);
       socket.disableRenegotiation();
+      idleRecords.add(socket, guard);
       handshakes?.done(socket, carrierOf(socket));
       if (options.proxies || options.unix) inheritClient(socket);
       accept(socket);
@@ -166,11 +177,11 @@ function openTls(
   );
   return {
     server,
-    begin(socket, owner) {
+    begin: idleRecords.delayed((socket, owner) => {
       handshakes?.begun(socket);
       if (bounded) bounded.begin(socket, owner);
       else server.emit('connection', socket);
-    },
+    }, limits.tls_handshake_timeout_ms),
   };
 }
 

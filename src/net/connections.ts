@@ -21,6 +21,7 @@ const PROXY_FAULTS = ['proxy_header', 'proxy_untrusted'] as const;
  * Client faults that are refused without an exchange, or that end the connection. The complete list per protocol.
  * - `not_tls`, `not_http2`: another protocol than the port's
  * - `handshake_size`: it sent more certificates than a handshake may have
+ * - `tls_records`: its records of TLS carry next to nothing, such as KeyUpdates one after the other
  * - `head`: the head of a request is malformed or ambiguous; `head_size`: it is too large, or (HTTP/2) finds no
  *   room beside those of the connection's open streams
  * - `body`: the bytes after the head of a request are not a valid body
@@ -35,12 +36,13 @@ const PROXY_FAULTS = ['proxy_header', 'proxy_untrusted'] as const;
  */
 export const CLIENT_FAULTS = {
   rest: [
-    ...(['not_tls', 'handshake_size', 'head', 'head_size', 'body', 'timeout'] as const),
+    ...(['not_tls', 'handshake_size', 'tls_records', 'head', 'head_size', 'body', 'timeout'] as const),
     ...(['stream', 'connection', 'flood', 'preflight'] as const),
     ...PROXY_FAULTS,
   ],
   grpc: [
-    ...(['not_tls', 'handshake_size', 'not_http2', 'head_size', 'timeout', 'stream', 'connection', 'flood'] as const),
+    ...(['not_tls', 'handshake_size', 'tls_records', 'not_http2', 'head_size', 'timeout'] as const),
+    ...(['stream', 'connection', 'flood'] as const),
     ...PROXY_FAULTS,
   ],
 } as const;

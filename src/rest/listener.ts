@@ -8,6 +8,7 @@ import { inheritClient } from '../net/client-address.ts';
 import { closeListener } from '../net/close-listener.ts';
 import { type Connections, CountedClient } from '../net/connections.ts';
 import { identifyClient, type ProxiesInFront } from '../net/identify-client.ts';
+import { IdleRecords } from '../net/idle-records.ts';
 import { type ListenAt, openListener } from '../net/open-listener.ts';
 import { type BeginHandshake, sniffTls } from '../net/tls-sniff.ts';
 import { gateOf, openGate, type RequestGate } from './http1/request-gate.ts';
@@ -76,6 +77,7 @@ export async function createRestListener(options: RestListenerOptions): Promise<
   const sockets = new Set<Socket>();
   const guard = listenerGuard(options);
   const tcp = createTcpServer({ noDelay: true, keepAlive: true, allowHalfOpen: true });
+  const idleRecords = new IdleRecords(() => performance.now(), options.connections?.fault);
   const tls = options.tls
     ? createTls(options.tls, {
         timeoutMs: options.limits.tls_handshake_timeout_ms,
@@ -86,6 +88,7 @@ export async function createRestListener(options: RestListenerOptions): Promise<
           faulted: options.connections?.fault,
         },
         toLane: transports.take,
+        idleRecords,
         report: reportTo(options),
         handshakes: options.clientTrust && new Handshakes(options.clientTrust),
       })
@@ -106,6 +109,7 @@ export async function createRestListener(options: RestListenerOptions): Promise<
     guard.entry(() => options.connections?.failedHandshake()),
   );
   const address = await openListener(tcp, options);
+  const watching = tls && idleRecords.begin(guard);
   return {
     address,
     figures: () => ({ ...transports.figures(), sockets: sockets.size }),
@@ -121,6 +125,7 @@ export async function createRestListener(options: RestListenerOptions): Promise<
       });
       await closed;
       clearTimeout(cut);
+      clearInterval(watching);
       await transports.close();
     },
   };

@@ -13,6 +13,7 @@ import { CLIENT_FAULTS } from '../../src/net/connections.ts';
 import { askAdmin, type Supervised, seriesOf, startSupervised } from '../support/admin-gateway.ts';
 import { newCa } from '../support/client-certificates.ts';
 import { H2Client } from '../support/clients/h2-client.ts';
+import { openRawRecords } from '../support/clients/key-updates.ts';
 import { openHttp2, openPlain, openTls, talk } from '../support/clients/sockets.ts';
 import { message, rawClient, unary } from '../support/clients/unary.ts';
 import { KEYS } from '../support/gateway.ts';
@@ -223,9 +224,24 @@ t.test('more certificates than a handshake may have', async (t) => {
   t.strictSame(await counted(gateway), { 'rest handshake_size': 1, 'grpc handshake_size': 1 });
 });
 
+t.test('KeyUpdates one after the other end their connection only', async (t) => {
+  const gateway = await startSupervised({ settings: { ...LIMITS, 'service.enable_tls': true } });
+  t.teardown(gateway.close);
+  for (const port of ['rest', 'grpc'] as const) {
+    const to = { port: gateway[port].port, ca: gateway.ca, ALPNProtocols: ['h2'] };
+    const [few, many] = await Promise.all([openRawRecords(to), openRawRecords(to)]);
+    t.teardown(() => void few.socket.destroy());
+    few.carrier.write(few.keyUpdates(32));
+    many.carrier.write(many.keyUpdates(5000));
+    await once(many.carrier, 'close');
+    t.notOk(few.carrier.destroyed, `${port}: as many as any client sends`);
+  }
+  t.strictSame(await counted(gateway), { 'rest tls_records': 1, 'grpc tls_records': 1 });
+});
+
 t.test('the kinds are those of the table, and each has been seen above', async (t) => {
   const seen = new Set([...PLAIN, ...SECURE].map(([, , , , fault]) => fault)).add('rest stream').add('grpc stream');
-  const others = ['proxy_header', 'proxy_untrusted', 'handshake_size'];
+  const others = ['proxy_header', 'proxy_untrusted', 'handshake_size', 'tls_records'];
   for (const port of ['rest', 'grpc']) for (const fault of others) seen.add(`${port} ${fault}`);
   const all = Object.entries(CLIENT_FAULTS).flatMap(([port, faults]) => faults.map((fault) => `${port} ${fault}`));
   t.strictSame([...seen].sort(), all.sort());

@@ -10,6 +10,7 @@ import type { Handshakes } from '../../identity/certificates/handshakes.ts';
 import { type FaultReport, Guard } from '../../lifetime/guard.ts';
 import { BoundedHandshakes, type HandshakeBounds } from '../../net/bounded-handshake.ts';
 import { carrierOf } from '../../net/client-address.ts';
+import type { IdleRecords } from '../../net/idle-records.ts';
 import type { BeginHandshake } from '../../net/tls-sniff.ts';
 
 /** Certificate and key as PEM; null = there are none yet, and every handshake fails. */
@@ -33,6 +34,7 @@ export interface TlsAcceptor {
   /** Of handshakes that ask for certificates. */
   readonly bounds: HandshakeBounds;
   readonly toLane: (socket: TLSSocket) => void;
+  readonly idleRecords: IdleRecords;
   /** Told of faults of ours, which end the connection. */
   readonly report: FaultReport;
   /** Reads client certificates; `undefined` = none are identities. */
@@ -42,7 +44,7 @@ export interface TlsAcceptor {
 /** A TLS server that is given its sockets by `begin` and hands on the ones whose handshake is done. */
 export function createTls(
   tls: ListenerTls,
-  { timeoutMs, bounds, toLane, report, handshakes }: TlsAcceptor,
+  { timeoutMs, bounds, toLane, report, handshakes, idleRecords }: TlsAcceptor,
 ): { readonly server: TlsServer; readonly begin: BeginHandshake } {
   const server = createTlsServer({
     ...secureContext(tls),
@@ -63,6 +65,7 @@ export function createTls(
     );
     bounded?.done(socket);
     socket.disableRenegotiation();
+    idleRecords.add(socket, guard);
     handshakes?.done(socket, carrierOf(socket));
     toLane(socket);
   };
@@ -83,11 +86,11 @@ export function createTls(
   );
   return {
     server,
-    begin(socket, guard) {
+    begin: idleRecords.delayed((socket, guard) => {
       handshakes?.begun(socket);
       if (bounded) bounded.begin(socket, guard);
       else server.emit('connection', socket);
-    },
+    }, timeoutMs),
   };
 }
 

@@ -28,6 +28,8 @@ export async function openRawRecords(options: ConnectionOptions & { readonly por
       if (label === 'CLIENT_TRAFFIC_SECRET_0' && value) secret = Buffer.from(value, 'hex');
     });
   carrier.on('error', () => undefined);
+  // Without a reader its end is never noticed.
+  socket.resume();
   // A ticket comes behind the end of the handshake on the other side.
   await once(socket, 'session');
   const keyUpdates = (count: number): Buffer => {

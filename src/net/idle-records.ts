@@ -15,9 +15,9 @@ const LOOK_TURNS = 20;
 /** Bytes that need not be explained by content, at once and then per second. */
 const ALLOWED_BYTES = 65_536;
 const ALLOWED_PER_LOOK = 4096;
-/** Bytes of records for each byte of content: 23 in records of one byte each (RFC 8446, section 5.2); fewer after a hold-up. */
+/** Bytes of records for each byte of content: 23 in records of one byte each (RFC 8446, section 5.2). No more than that after a hold-up. */
 const PER_BYTE = 32;
-const PER_BYTE_HELD_UP = 4;
+const PER_BYTE_HELD_UP = 24;
 /** Milliseconds of processor time per byte of KeyUpdates, and what a network may use of it per second. */
 const MS_PER_BYTE = 0.001;
 const PER_NETWORK = 100;

@@ -10,3 +10,8 @@ export interface Caller {
   /** The client's address. */
   readonly remote: string;
 }
+
+/** One key, one subject of tokens, or one person: another text for another one. */
+export function ownerOf({ keyId, name }: Pick<Caller, 'keyId' | 'name'>): string {
+  return JSON.stringify([keyId, name]);
+}

@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, randomBytes, randomUUID } from 'node:crypto';
-import type { Caller } from './caller.ts';
+import { type Caller, ownerOf } from './caller.ts';
 import type { SignedClaims } from './oidc.ts';
 import { openSealed, SEAL_KEY_BYTES, seal } from './seal.ts';
 
@@ -152,7 +152,7 @@ export class Sessions {
     if (this.#kept.size < MAX_SESSIONS) return;
     const counts = new Map<string, string[]>();
     for (const [id, kept] of this.#kept) {
-      const who = whoOf(kept.caller);
+      const who = ownerOf(kept.caller);
       counts.set(who, [...(counts.get(who) ?? []), id]);
     }
     // Those who only read end no session of those who change something.
@@ -165,8 +165,8 @@ export class Sessions {
 
   /** Ids of the sessions of one caller, the oldest first. */
   #of(caller: Caller): readonly string[] {
-    const who = whoOf(caller);
-    return [...this.#kept].flatMap(([id, kept]) => (whoOf(kept.caller) === who ? [id] : []));
+    const who = ownerOf(caller);
+    return [...this.#kept].flatMap(([id, kept]) => (ownerOf(kept.caller) === who ? [id] : []));
   }
 
   #forgetEnded(): void {
@@ -174,9 +174,6 @@ export class Sessions {
     for (const [id, { expiresAt }] of this.#kept) if (expiresAt <= now) this.#kept.delete(id);
   }
 }
-
-/** One key, one subject of tokens, or one person. */
-const whoOf = ({ keyId, name }: Caller): string => JSON.stringify([keyId, name]);
 
 function encrypt(text: string, key: Uint8Array): Buffer {
   const iv = randomBytes(IV_BYTES);

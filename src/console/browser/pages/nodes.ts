@@ -4,7 +4,7 @@ import { confirmButton } from '../view/confirm.ts';
 import { type Child, el, use } from '../view/dom.ts';
 import { useAct } from '../view/hooks.ts';
 import { badge, card, notice, problemsBox, type Tone } from '../view/parts.ts';
-import { tableOf } from '../view/tables.ts';
+import { rowOf, tableOf } from '../view/tables.ts';
 import { count } from '../view/times.ts';
 
 const TONES: Readonly<Record<string, Tone>> = {
@@ -69,10 +69,5 @@ function Row({ node, mayChange, again }: RowProps): VNode {
         }),
     problemsBox(problems),
   );
-  return el(
-    'tr',
-    null,
-    cells.map((cell, at) => el('td', { 'data-name': HEADS[at] ?? '' }, cell)),
-    mayChange && el('td', { 'data-name': 'Change' }, act),
-  );
+  return rowOf(HEADS, cells, mayChange && act);
 }

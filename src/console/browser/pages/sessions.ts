@@ -5,7 +5,7 @@ import { confirmButton } from '../view/confirm.ts';
 import { type Child, el, use } from '../view/dom.ts';
 import { useAct, useAsked } from '../view/hooks.ts';
 import { badge, card, loading, pageHead, problemsBox } from '../view/parts.ts';
-import { tableOf } from '../view/tables.ts';
+import { rowOf, tableOf } from '../view/tables.ts';
 import { away, clock } from '../view/times.ts';
 
 const EVERY_MS = 5000;
@@ -70,10 +70,5 @@ function Row({ one, mayEnd, again }: RowProps): VNode {
     }),
     problemsBox(problems),
   );
-  return el(
-    'tr',
-    null,
-    cells.map((cell, at) => el('td', { 'data-name': HEADS[at] ?? '' }, cell)),
-    mayEnd && el('td', { 'data-name': 'Change' }, ends),
-  );
+  return rowOf(HEADS, cells, mayEnd && ends);
 }

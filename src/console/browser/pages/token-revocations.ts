@@ -15,7 +15,7 @@ import { type Child, el, use } from '../view/dom.ts';
 import { choiceField, textField } from '../view/fields.ts';
 import { useAct, useAsked } from '../view/hooks.ts';
 import { card, empty, loading, notice, problemsBox } from '../view/parts.ts';
-import { tableOf } from '../view/tables.ts';
+import { rowOf, tableOf } from '../view/tables.ts';
 import { away, clock } from '../view/times.ts';
 import { keptText } from './token-revoke.ts';
 
@@ -88,12 +88,7 @@ function Row({ one, mayChange, again }: RowProps): VNode {
     }),
     problemsBox(problems),
   );
-  return el(
-    'tr',
-    null,
-    cells.map((cell, at) => el('td', { 'data-name': HEADS[at] ?? '' }, cell)),
-    mayChange && el('td', { 'data-name': 'Change' }, lift),
-  );
+  return rowOf(HEADS, cells, mayChange && lift);
 }
 
 function meaning({ kind, value, subject }: Revocation): string {

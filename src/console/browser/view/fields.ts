@@ -107,14 +107,15 @@ export function segments(
   return use(Segments, { label, value, choices, onChoice });
 }
 
-interface SegmentsProps {
+/** The properties of a control that chooses one of a few. */
+export interface Choosing {
   readonly label: string;
   readonly value: string;
   readonly choices: readonly Choice[];
   readonly onChoice: (value: string) => void;
 }
 
-function Segments({ label, value, choices, onChoice }: SegmentsProps): VNode {
+function Segments({ label, value, choices, onChoice }: Choosing): VNode {
   const name = useId();
   return el(
     'fieldset',

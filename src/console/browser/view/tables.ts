@@ -3,14 +3,18 @@ import { type Child, el } from './dom.ts';
 
 /** A table; on a narrow screen each row becomes a list of names and values. */
 export function table(heads: readonly string[], rows: readonly (readonly Child[])[], caption?: string): VNode {
-  const shown = rows.map((cells) =>
-    el(
-      'tr',
-      null,
-      cells.map((cell, at) => el('td', { 'data-name': heads[at] ?? '' }, cell)),
-    ),
-  );
+  const shown = rows.map((cells) => rowOf(heads, cells));
   return tableOf(heads, shown, caption);
+}
+
+/** A row, each cell with the name of its column. @param change buttons in a column of their own; `false` = there is none */
+export function rowOf(heads: readonly string[], cells: readonly Child[], change: VNode | false = false): VNode {
+  return el(
+    'tr',
+    null,
+    cells.map((cell, at) => el('td', { 'data-name': heads[at] ?? '' }, cell)),
+    change && el('td', { 'data-name': 'Change' }, change),
+  );
 }
 
 /** A table of rows that are made already. */

@@ -1,7 +1,7 @@
 import type { VNode } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { el, use } from './dom.ts';
-import type { Choice } from './fields.ts';
+import type { Choice, Choosing } from './fields.ts';
 
 /** Pages of a page: one is shown. */
 export function tabs(
@@ -13,14 +13,7 @@ export function tabs(
   return use(Tabs, { label, value, choices, onChoice });
 }
 
-interface TabsProps {
-  readonly label: string;
-  readonly value: string;
-  readonly choices: readonly Choice[];
-  readonly onChoice: (value: string) => void;
-}
-
-function Tabs({ label, value, choices, onChoice }: TabsProps): VNode {
+function Tabs({ label, value, choices, onChoice }: Choosing): VNode {
   const own = useRef<HTMLDivElement>(null);
   useEffect(() => {
     // Alone sideways: the page itself stays where it is.

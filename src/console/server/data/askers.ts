@@ -1,5 +1,6 @@
 import { DENIAL_CODES } from '../../../policy/denial-codes.ts';
 import type { Role } from '../../api.ts';
+import { ownerOf } from '../caller.ts';
 import { Asker, AskerBusy, type AskingTimes, stateToAskOn } from '../questions/asker.ts';
 import { type Progress, type Question, QuestionFault } from '../questions/question.ts';
 import type { ConsoleSource } from '../source.ts';
@@ -53,7 +54,7 @@ function ask(
   return (isSlow ? threads.slow : threads.quick).ask({
     question: { ...asks, now: source.now() },
     state: stateToAskOn(source.state()),
-    owner: `${session.keyId} ${session.name}`,
+    owner: ownerOf(session),
     times: isSlow ? SLOW : QUICK,
     ...(progress && { progress }),
   });

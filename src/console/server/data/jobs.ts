@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { DiffJob } from '../../api/questions.ts';
-import type { Caller } from '../caller.ts';
+import { type Caller, ownerOf } from '../caller.ts';
 
 /** Diffs that are kept for one caller, and for all. */
 const MOST_OF_CALLER = 2;
@@ -41,8 +41,4 @@ export class Jobs {
     const kept = this.#kept.get(id);
     return kept?.owner === ownerOf(caller) ? kept.job : undefined;
   }
-}
-
-function ownerOf({ keyId, name }: Caller): string {
-  return `${keyId} ${name}`;
 }

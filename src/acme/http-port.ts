@@ -36,7 +36,14 @@ export async function openHttpPort(options: HttpPortOptions): Promise<HttpPort> 
   const { host, port, connectionMs = CONNECTION_MS, mostConnections = MOST_CONNECTIONS } = options;
   const open = new Set<Socket>();
   const server = createServer(
-    { maxHeaderSize: MOST_HEAD_BYTES, keepAlive: false, requestTimeout: connectionMs, headersTimeout: connectionMs },
+    // RFC 9110 section 7.8: a server may ignore a wish for another protocol; curl and Java's client send one (`h2c`).
+    {
+      shouldUpgradeCallback: () => false,
+      maxHeaderSize: MOST_HEAD_BYTES,
+      keepAlive: false,
+      requestTimeout: connectionMs,
+      headersTimeout: connectionMs,
+    },
     (request, response) => answer(request, response, options.answers()),
   );
   server.on('connection', (socket) => {
@@ -51,7 +58,6 @@ export async function openHttpPort(options: HttpPortOptions): Promise<HttpPort> 
   });
   // An answer of the parser itself would say what it found wrong.
   server.on('clientError', (_error, socket) => void socket.destroy());
-  server.on('upgrade', (_request, socket) => void socket.destroy());
   server.on('connect', (_request, socket) => void socket.destroy());
   await listening(server, host, port);
   const bound = server.address();

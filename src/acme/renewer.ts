@@ -79,6 +79,9 @@ class Renewing implements Renewer {
   #records: ReadonlyMap<RecordName, string> = new Map();
   #lease: Lease | undefined;
   #issued: { readonly text: string; readonly found: Issued | undefined } | undefined;
+  /** The stored certificate, if it cannot be read or has another key, and the one that was logged. */
+  #damaged: string | undefined;
+  #toldDamaged: string | undefined;
   /** The certificate that was told to the listeners last. */
   #inForce = '';
   #shown = '[]';
@@ -146,7 +149,10 @@ class Renewing implements Renewer {
       this.#records = await this.#options.store.read(RECORDS);
       await this.#apply();
       this.#lease = await this.#options.store.hold();
-      if (this.#lease) await this.#askWindow();
+      if (this.#lease) {
+        await this.#mend(this.#lease);
+        await this.#askWindow();
+      }
       if (this.#problem?.kind === 'storage') this.#solved();
       return true;
     } catch (error) {
@@ -161,9 +167,9 @@ class Renewing implements Renewer {
   async #apply(): Promise<void> {
     const { settings, installed, show } = this.#options;
     const bundle = this.#records.get('certificate');
-    if (bundle !== undefined && bundle !== this.#inForce) {
-      const found = readIssued(bundle);
-      if (!found) throw new AcmeFault('certificate', 'the stored certificate cannot be read, or has another key');
+    const found = bundle === undefined || bundle === this.#inForce ? undefined : readIssued(bundle);
+    this.#damaged = bundle === this.#inForce || found ? undefined : bundle;
+    if (bundle !== undefined && found) {
       this.#issued = { text: bundle, found };
       await replaceLocal(join(settings.folder, ACME_CERTIFICATE), bundle);
       await installed();
@@ -177,6 +183,17 @@ class Renewing implements Renewer {
       await show(parsed(challengesShape, challenges) ?? []);
       this.#shown = challenges;
     }
+  }
+
+  /** Puts the certificate in force in the place of a stored one that cannot be read; without one, the next order does. */
+  async #mend(lease: Lease): Promise<void> {
+    const { store, log, settings } = this.#options;
+    const damaged = this.#damaged;
+    if (damaged === undefined || damaged === this.#toldDamaged) return;
+    this.#toldDamaged = damaged;
+    const next = this.#inForce === '' ? 'another one is ordered' : 'the one in force replaces it';
+    log.warn({ domains: settings.domains }, `the stored certificate cannot be read, or has another key: ${next}`);
+    if (this.#inForce !== '') await store.write(lease, 'certificate', this.#inForce);
   }
 
   async #attempt(lease: Lease): Promise<void> {

@@ -5,7 +5,7 @@ import { type RevocationList, readLists } from '../x509/revocation-list.ts';
 import { readBounded } from './files/bounded-read.ts';
 import { ConfigError, type Problem, reason } from './problem.ts';
 import type { Config } from './schema.ts';
-import { ownFiles } from './sections/certificates.ts';
+import { ownFiles, usesAcme } from './sections/certificates.ts';
 
 /** Reads a whole file; throws the errors of `node:fs`. */
 export type ReadFile = (path: string) => Buffer;
@@ -201,7 +201,22 @@ function checkPair({ cert, key, place, file }: Pair, now: number): { problems: P
 }
 
 /** Of a certificate that is not there yet. */
-const NO_PAIR = { problems: [], warnings: [] };
+const NO_PAIR = { problems: [], warnings: [], isUsable: false };
+
+/** Of files of the operator: what is damaged there is a problem. */
+function checkOwned(pair: Pair, now: number): { problems: Problem[]; warnings: string[]; isUsable: boolean } {
+  const checked = checkPair(pair, now);
+  return { ...checked, isUsable: checked.problems.length === 0 };
+}
+
+/** Of files that ACME writes: what is damaged there is as good as missing, because the next order replaces it. */
+function checkIssued(pair: Pair, now: number): { problems: Problem[]; warnings: string[]; isUsable: boolean } {
+  const { problems, warnings } = checkPair(pair, now);
+  if (problems.length === 0) return { problems, warnings, isUsable: true };
+  const why = problems.map(({ message }) => message).join('; ');
+  const text = `gateway.acme.folder: ${why}: TLS handshakes fail until another certificate is issued`;
+  return { problems: [], warnings: [text], isUsable: false };
+}
 
 function checkCa(ca: Buffer | null, place: string, file: string): Problem[] {
   if (ca === null) return [];
@@ -262,11 +277,12 @@ export function readTls(
   const problems = [...files.problems, ...checkCa(ca, 'tls.ca_cert', config.tls.ca_cert), ...lists.problems];
   const names = { place: ['tls.cert', 'tls.key'], file: [config.tls.cert, config.tls.key] } as const;
   if (!own && (cert === null || key === null)) throw new ConfigError(problems);
-  const pair = cert && key ? checkPair({ cert, key, ...names }, now) : NO_PAIR;
+  const check = usesAcme(config) ? checkIssued : checkOwned;
+  const pair = cert && key ? check({ cert, key, ...names }, now) : NO_PAIR;
   if (problems.length + pair.problems.length > 0) throw new ConfigError([...problems, ...pair.problems]);
   return {
     tls: {
-      ...{ cert: key && cert, key: cert && key, clientCa: ofRest ? ca : null },
+      ...{ cert: pair.isUsable ? cert : null, key: pair.isUsable ? key : null, clientCa: ofRest ? ca : null },
       ...(ofGrpc && ca && { grpcClientCa: ca }),
       ...(identities && ca && { identities: { ca, crl } }),
     },

@@ -4,6 +4,7 @@ import type { PolicySettings } from './policy/file.ts';
 import { ConfigError, type Problem } from './problem.ts';
 import type { Config } from './schema.ts';
 import { previewSecrets, readTls, type Secrets } from './secrets.ts';
+import { usesAcme } from './sections/certificates.ts';
 
 /**
  * The complete input of a gateway, read at one time and checked as a whole: plain data that can be sent to another
@@ -65,4 +66,14 @@ export function withCertificates(state: LoadedState): { readonly state: LoadedSt
     if (error instanceof ConfigError) throw new StateError(error.problems, readings);
     throw error;
   }
+}
+
+/**
+ * `next` with the issued certificate of `before`, if ACME is on and the one in its folder is missing or damaged: a reload takes no
+ * certificate away.
+ */
+export function keepingIssued(before: LoadedState, next: LoadedState): LoadedState {
+  const [kept, tls] = [before.secrets.tls, next.secrets.tls];
+  if (!usesAcme(next.config) || !usesAcme(before.config) || !tls || tls.cert || !kept?.cert) return next;
+  return { ...next, secrets: { ...next.secrets, tls: { ...tls, cert: kept.cert, key: kept.key } } };
 }

@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync, statfsSync, statSync } from 'node:fs';
+import { accessSync, constants, statfsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { SecureContextOptions } from 'node:tls';
 import { acmeSettingsOf } from '../acme/settings.ts';
@@ -152,7 +152,7 @@ export function checkUsable(state: State): void {
   problems.push(...contextProblems(config, secrets.tls, secrets));
   attempt('gateway.revocation', () => problems.push(...redisCaProblems(config, revocationSettings(config))));
   attempt('gateway.acme', () => acmeSettingsOf(config));
-  problems.push(...folderProblems(config));
+  problems.push(...folderProblems(state));
   problems.push(...auditProblems(config), ...hostProblems(config), ...unixProblems(config));
   if (problems.length > 0) throw new ConfigError(problems);
 }
@@ -268,9 +268,9 @@ function auditProblems({ audit, gateway }: Config): Problem[] {
 }
 
 /** The same of the folder of automatic certificates. One that holds a certificate may be read only: it is served. */
-function folderProblems(config: Config): Problem[] {
+function folderProblems({ config, secrets }: State): Problem[] {
   const { acme } = config.gateway;
-  if (!usesAcme(config) || existsSync(config.tls.cert)) return [];
+  if (!usesAcme(config) || secrets.tls?.cert) return [];
   return unwritable('gateway.acme.folder', acme.folder);
 }
 

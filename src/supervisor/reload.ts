@@ -5,7 +5,7 @@ import { SettledFiles } from '../config/files/settled-files.ts';
 import { type WatchResult, watchFiles } from '../config/files/watch.ts';
 import { lostProtection, shortened, withoutEndMark } from '../config/lost-protection.ts';
 import { ConfigError } from '../config/problem.ts';
-import { type LoadedState, type State, StateError, withCertificates } from '../config/state.ts';
+import { keepingIssued, type LoadedState, type State, StateError, withCertificates } from '../config/state.ts';
 import type { Applied } from '../gateway/gateway.ts';
 import { describeChanges } from '../gateway/live-options.ts';
 import type { Log } from '../observability/log.ts';
@@ -157,7 +157,7 @@ class ReloadQueue implements Reloader {
     let next: LoadedState | undefined;
     try {
       const found = isOfCertificates(cause) ? withCertificates(this.#state) : undefined;
-      next = found?.state ?? load();
+      next = keepingIssued(this.#state, found?.state ?? load());
       if (await this.#isEarly(next, found?.read ?? next.readings, still)) return 'later';
       const commit = still === 'asked' ? await prepare?.() : undefined;
       const changed = describeChanges(this.#state, next);

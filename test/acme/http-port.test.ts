@@ -68,9 +68,17 @@ t.test('what is no request of HTTP/1.1 is disconnected without a word', async (t
     ['HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
     ['a head that is too large', `GET ${PATH} HTTP/1.1\r\nhost: a\r\nx: ${'a'.repeat(20_000)}\r\n\r\n`],
     ['a tunnel', 'CONNECT evil.example:443 HTTP/1.1\r\nhost: evil.example\r\n\r\n'],
-    ['an upgrade', `GET ${PATH} HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n`],
   ];
   for (const [name, bytes] of broken) t.match(await send(address.port, bytes), /^(reset)?$/, name);
+});
+
+t.test('a wish for another protocol is ignored, and the request answered', async (t) => {
+  for (const protocol of ['websocket', 'h2c', 'TLS/1.2, HTTP/1.1']) {
+    const fields = `host: a\r\nconnection: upgrade, http2-settings\r\nupgrade: ${protocol}\r\nhttp2-settings: AAMAAABk\r\n`;
+    const answer = await send(address.port, `GET ${PATH} HTTP/1.1\r\n${fields}\r\n`);
+    t.match(answer, /^HTTP\/1\.1 200 OK\r\n/, protocol);
+    t.equal(answer.slice(answer.indexOf('\r\n\r\n') + 4), AUTHORIZATION);
+  }
 });
 
 t.test('a client that sends slowly is disconnected after the time of a connection, whatever it sends', async (t) => {

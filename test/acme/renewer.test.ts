@@ -158,6 +158,26 @@ t.test('the account was closed: a new one is made, and told', { skip }, async (t
   t.equal(pebble.count('accounts in memory'), 2);
 });
 
+t.test('a stored certificate that is damaged is replaced', { skip }, async (t) => {
+  const { pebble, port } = await authority(t);
+  const settings = settingsFor(pebble);
+  const one = await startRenewer(t, settings, { port });
+  await issued(one);
+  const file = join(settings.folder, 'certificate.pem');
+  const whole = readFileSync(file, 'utf8');
+  writeFileSync(file, whole.slice(0, 300));
+  await until(() => readFileSync(file, 'utf8') === whole, 'the one in force is put back');
+  t.equal(one.renewer.report().problem, undefined);
+  await one.close();
+  writeFileSync(file, 'nothing of use');
+  rmSync(join(settings.folder, 'schedule.json'));
+  const next = await startRenewer(t, settings, { port });
+  await issued(next);
+  t.match(next.lines[0], /the stored certificate cannot be read, or has another key: another one is ordered/);
+  t.equal(next.lines.filter((line) => line.includes('cannot be read')).length, 1, 'it is logged once');
+  t.match(readFileSync(file, 'utf8'), /BEGIN CERTIFICATE/);
+});
+
 t.test('an order that has failed is not gone on with', { skip }, async (t) => {
   const { pebble, port } = await authority(t);
   const settings = settingsFor(pebble);

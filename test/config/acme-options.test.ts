@@ -1,12 +1,15 @@
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { acmeSettingsOf } from '../../src/acme/settings.ts';
+import { newKeyPem } from '../../src/acme/x509.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { ConfigError } from '../../src/config/problem.ts';
-import { loadState } from '../../src/config/state.ts';
+import type { ReadFile } from '../../src/config/secrets.ts';
+import { keepingIssued, loadState } from '../../src/config/state.ts';
 import { checkUsable } from '../../src/gateway/usable.ts';
+import { runCerts } from '../support/certs.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'qdrant-gateway-acme-options-'));
 const file = (name: string, text: string): string => {
@@ -26,9 +29,9 @@ const ENOUGH: Readonly<Record<string, unknown>> = {
 type Settings = Readonly<Record<string, unknown>>;
 const configOf = (more: Settings) => loadConfig({ env: {}, defaults: { ...ENOUGH, ...more } }).config;
 
-function problemsOf(more: Settings): readonly string[] {
+function problemsOf(more: Settings, readFile: ReadFile = readFileSync): readonly string[] {
   try {
-    checkUsable(loadState({ env: {}, defaults: { ...ENOUGH, ...more } }));
+    checkUsable(loadState({ env: {}, defaults: { ...ENOUGH, ...more }, readFile }));
     return [];
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
@@ -45,6 +48,40 @@ t.test('automatic certificates turn TLS on, and take the place of `tls.cert` and
   t.equal(staging.gateway.acme.directory, 'https://acme-staging-v02.api.letsencrypt.org/directory');
   t.equal(acmeSettingsOf(configOf({ 'gateway.acme.domains': null })), undefined, 'off without names');
   t.same(problemsOf({}), [], 'a state without a certificate can be used');
+});
+
+t.test('a damaged certificate in the folder stops no start, and a reload keeps the one in force', async (t) => {
+  const acme = mkdtempSync(join(folder, 'damaged-'));
+  const sources = { env: {}, defaults: { ...ENOUGH, 'gateway.acme.folder': acme } };
+  const made = await runCerts(mkdtempSync(join(folder, 'certs-')));
+  const whole = readFileSync(made.cert, 'utf8') + readFileSync(made.key, 'utf8');
+  const bundle = join(acme, 'certificate.pem');
+  writeFileSync(bundle, whole);
+  const before = loadState(sources);
+  t.equal(before.secrets.tls?.cert?.toString(), whole);
+  const damaged: readonly (readonly [name: string, text: string])[] = [
+    ['empty', ''],
+    ['cut off', whole.slice(0, 200)],
+    ['without its key', readFileSync(made.cert, 'utf8')],
+    ['with another key', readFileSync(made.cert, 'utf8') + newKeyPem()],
+  ];
+  for (const [name, text] of damaged) {
+    writeFileSync(bundle, text);
+    const next = loadState(sources);
+    checkUsable(next);
+    t.equal(next.secrets.tls?.cert, null, name);
+    t.match(
+      next.warnings.join('\n'),
+      /^gateway\.acme\.folder: .*: TLS handshakes fail until another certificate is issued/m,
+    );
+    t.equal(keepingIssued(before, next).secrets.tls?.cert?.toString(), whole, `${name}, at a reload`);
+  }
+  rmSync(bundle);
+  t.equal(keepingIssued(before, loadState(sources)).secrets.tls?.cert?.toString(), whole, 'missing, at a reload');
+  const unissued = { ...sources, defaults: { ...sources.defaults, 'gateway.acme.domains': null, 'tls.cert': bundle } };
+  writeFileSync(bundle, 'damaged');
+  const files = { ...unissued.defaults, 'service.enable_tls': true, 'tls.key': made.key };
+  t.throws(() => loadState({ ...unissued, defaults: files }), /contains no PEM certificate/, "the operator's own file");
 });
 
 const DOMAINS: readonly (readonly [name: string, domains: string, problem: RegExp])[] = [
@@ -130,10 +167,15 @@ for (const [name, settings, problem] of SETTINGS) {
 }
 
 t.test('a certificate in a folder that cannot be written is served', async (t) => {
-  const kept = join(folder, 'kept');
-  mkdirSync(kept);
-  writeFileSync(join(kept, 'certificate.pem'), 'half');
-  t.match(problemsOf({ 'gateway.acme.folder': kept })[0], /contains no PEM certificate/, 'if it is one');
+  // A file system of the kernel cannot be written by root, either.
+  const settings = { 'gateway.acme.folder': '/proc/acme' };
+  t.match(problemsOf(settings)[0], /cannot write to/, 'one that is missing is not');
+  const made = await runCerts(mkdtempSync(join(folder, 'kept-')));
+  const whole = readFileSync(made.cert, 'utf8') + readFileSync(made.key, 'utf8');
+  const withFile = (text: string) =>
+    problemsOf(settings, (path) => (path.startsWith('/proc/acme/') ? Buffer.from(text) : readFileSync(path)));
+  t.same(withFile(whole), []);
+  t.match(withFile('half')[0], /cannot write to/, 'nor is one that is damaged: no other one can be got');
 });
 
 t.test('settings of the development CA', async (t) => {

@@ -135,15 +135,16 @@ async function readChains(
   return chains;
 }
 
-/** A file, or every audit file of a folder. Throws `UsageError` for a folder without any. */
+/** A file, or every audit file of a folder. Throws `UsageError` for a folder without any, and for what cannot be read. */
 export function auditFiles(path: string): readonly string[] {
+  let names: readonly string[];
   try {
     if (!statSync(path).isDirectory()) return [path];
-    const names = readdirSync(path).filter((name) => parseFileName(name));
-    if (names.length > 0) return names.map((name) => join(path, name));
+    names = readdirSync(path).filter((name) => parseFileName(name));
   } catch {
-    return [path];
+    throw new UsageError(`\`${path}\` is not a readable file`);
   }
+  if (names.length > 0) return names.map((name) => join(path, name));
   throw new UsageError(`\`${path}\` contains no audit file`);
 }
 

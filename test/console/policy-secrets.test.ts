@@ -1,4 +1,5 @@
 import t from 'tap';
+import { parse } from 'yaml';
 import { withoutSecrets, withSecrets } from '../../src/console/server/data/policy-secrets.ts';
 
 /* The text of the policy file on the page: without its secrets, and with them again when it is written. */
@@ -37,8 +38,72 @@ t.test('a text whose secrets cannot be kept back is not shown', async (t) => {
   }
 });
 
+t.test('a place is filled in no member but the secret of a key that signs', async (t) => {
+  const kept = [{ source: SECRET, value: SECRET }];
+  const place = '"<kept secret 1>"';
+  const key = `signing_keys: [{ id: a, secret: ${place} }]\n`;
+  for (const [filled, sentence, draft] of [
+    [1, 'a claim of an example', `issuers: [{ examples: [{ claims: { secret: ${place} } }] }]\n${key}`],
+    [1, 'a claim of a certificate', `client_certificates: { examples: [{ claims: { secret: ${place} } }] }\n${key}`],
+    [1, 'a member of the root', `secret: ${place}\n${key}`],
+    [1, 'the list within another member', `x: { signing_keys: [{ secret: ${place} }] }\n${key}`],
+    [1, 'a member within a key', `signing_keys: [{ id: a, secret: ${place}, x: { secret: ${place} } }]\n`],
+    [1, 'a list within the list', `signing_keys: [[{ secret: ${place} }], { id: a, secret: ${place} }]\n`],
+    [0, 'a merge', `<<: { signing_keys: [{ secret: ${place} }] }\nrules: []\n`],
+    [0, 'a part of a text', `signing_keys: [{ id: a, secret: "x <kept secret 1>" }]\n`],
+    [0, 'the name of a member', `signing_keys: [{ id: a, ${place}: b }]\n`],
+  ] as const) {
+    const made = withSecrets(draft, kept);
+    t.equal('text' in made ? made.text.split(SECRET).length - 1 : 0, filled, sentence);
+  }
+  for (const [sentence, draft] of [
+    ['the list', `signing_keys: &s [{ id: a, secret: ${place} }]\nissuers: [{ examples: [{ claims: { x: *s } }] }]\n`],
+    ['a key', `signing_keys: [&s { id: a, secret: ${place} }]\nissuers: [{ examples: [{ claims: { x: *s } }] }]\n`],
+    [
+      'the secret',
+      `signing_keys: [{ id: a, secret: &s ${place} }]\nissuers: [{ examples: [{ claims: { x: *s } }] }]\n`,
+    ],
+    ['the root', `&s\nsigning_keys: [{ id: a, secret: ${place} }]\n`],
+    ['an alias for the list', `x: &s [{ id: a, secret: ${place} }]\nsigning_keys: *s\n`],
+    ['an alias for a key', `x: &s { id: a, secret: ${place} }\nsigning_keys: [*s]\n`],
+  ] as const) {
+    t.match(withSecrets(draft, kept), { problem: /by an anchor or an alias/ }, `${sentence} has an anchor`);
+  }
+});
+
+t.test('a secret is put back in any form of its new place', async (t) => {
+  for (const source of [
+    'ab, cd] } # 7',
+    '|-\n      one\n      two',
+    "'it''s'",
+    '"\\x61b"',
+    '>-\n      folded\n      text',
+  ]) {
+    const masked = withoutSecrets(`signing_keys:\n  - id: a\n    secret: ${source}\n`);
+    if (!masked?.kept[0]) return t.fail(source);
+    const [{ value }] = [masked.kept[0]];
+    for (const draft of [
+      'signing_keys: [{ id: a, secret: "<kept secret 1>" }, { id: b, secret: "<kept secret 1>" }]\n',
+      'signing_keys:\n- secret: "<kept secret 1>"\n  id: a\n- {id: b, "secret": \'<kept secret 1>\'}\n',
+    ]) {
+      const made = withSecrets(draft, masked.kept);
+      const read = 'text' in made ? parse(made.text) : made;
+      t.match(
+        read,
+        {
+          signing_keys: [
+            { id: 'a', secret: value },
+            { id: 'b', secret: value },
+          ],
+        },
+        source,
+      );
+    }
+  }
+});
+
 t.test('a place is filled where a secret stands, and nowhere else', async (t) => {
-  const kept = [SECRET];
+  const kept = [{ source: SECRET, value: SECRET }];
   const elsewhere = 'rules: [{ id: "<kept secret 1>" }]\nsigning_keys: [{ id: a, secret: "<kept secret 1>" }]\n';
   t.strictSame(withSecrets(elsewhere, kept), {
     text: `rules: [{ id: "<kept secret 1>" }]\nsigning_keys: [{ id: a, secret: ${SECRET} }]\n`,

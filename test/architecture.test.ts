@@ -89,6 +89,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'acme',
     'token-endpoint',
     'limits',
+    'lifetime',
+    'net',
     'json',
     'config',
     'gateway',

@@ -3,6 +3,8 @@ import type { TlsOptions } from 'node:tls';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { AdminAct } from '../audit/act.ts';
 import type { Console } from '../console/server/console.ts';
+import { HandshakeBudget } from '../limits/handshake-budget.ts';
+import { countAll } from '../net/count-all.ts';
 import { LIFT_REFUSALS } from '../observability/asked-change.ts';
 import type { MetricsPage } from '../observability/metrics/page.ts';
 import type { Lifted, RevocationReport, Revoked } from '../revocation/report.ts';
@@ -60,6 +62,7 @@ export interface AdminListener {
 
 const MAX_BODY = 16_384;
 const MAX_HEAD = 16_384;
+const MAX_HANDSHAKE = 16_384;
 const MAX_CONNECTIONS = 256;
 const HEAD_TIMEOUT_MS = 3000;
 const REQUEST_TIMEOUT_MS = 10_000;
@@ -70,6 +73,7 @@ const KEEP_ALIVE_MS = 5_000;
 /** Opens the admin port. Rejects if the port is not available. */
 export async function createAdminListener(options: AdminListenerOptions): Promise<AdminListener> {
   const app = createApp(options);
+  countHandshakes(app, options);
   const connections = new AdmittedConnections(MAX_CONNECTIONS);
   app.server.on('connection', (socket: Socket) => connections.admit(socket));
   app.server.headersTimeout = HEAD_TIMEOUT_MS;
@@ -103,6 +107,18 @@ export async function createAdminListener(options: AdminListenerOptions): Promis
     },
     close: () => app.close(),
   };
+}
+
+/** A port with few requests: what a stranger does below TLS is counted on each connection. */
+function countHandshakes({ server }: FastifyInstance, { tls, source }: AdminListenerOptions): void {
+  if (!tls) return;
+  const bounds = {
+    maxBytes: MAX_HANDSHAKE,
+    budget: new HandshakeBudget(),
+    now: () => performance.now(),
+    faulted: () => source.refused(),
+  };
+  countAll(server, bounds, source.fault);
 }
 
 function createApp({ tls }: AdminListenerOptions): FastifyInstance {

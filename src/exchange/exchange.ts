@@ -2,6 +2,7 @@ import type { PresentedCertificate } from '../identity/certificates/presented.ts
 import type { CredentialMemo } from '../identity/credential-memo.ts';
 import type { Principal } from '../identity/principal.ts';
 import type { Place } from '../lifetime/places.ts';
+import type { Standing } from '../lifetime/standing.ts';
 import type { CallCredit } from '../limits/abandoned-calls.ts';
 import type { Creations } from '../limits/creations.ts';
 import type { CredentialGuessing } from '../limits/credential-guessing.ts';
@@ -50,6 +51,8 @@ export interface Exchange {
   readonly hasBody: boolean;
   /** Bytes of the body that have come. */
   received: number;
+  /** Whether a credential on its connection was good; `undefined` = nothing asks. */
+  readonly standing?: Standing | undefined;
   /** The memo of its connection, if requests of one connection follow each other. */
   readonly memo?: CredentialMemo | undefined;
   /** Wrong credentials of its connection or client. */

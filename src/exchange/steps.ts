@@ -144,6 +144,7 @@ function identified<X extends Exchange>(
   exchange.principal = identity;
   exchange.identifiedBy = parts.identifying();
   exchange.identifiedAt = parts.now();
+  exchange.standing?.known();
   exchange.refusalSlots?.seen(identity, exchange.identifiedAt);
   if (identity.authType === 'Certificate' && protocol.isCrossSite(exchange)) {
     dispatch(parts, protocol, exchange, CERTIFICATE_CROSS_SITE);

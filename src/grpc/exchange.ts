@@ -2,6 +2,7 @@ import type { Exchange, Slowed } from '../exchange/exchange.ts';
 import type { PresentedCertificate } from '../identity/certificates/presented.ts';
 import type { CredentialMemo } from '../identity/credential-memo.ts';
 import type { Principal } from '../identity/principal.ts';
+import type { Standing } from '../lifetime/standing.ts';
 import type { CallCredit } from '../limits/abandoned-calls.ts';
 import type { CredentialGuessing } from '../limits/credential-guessing.ts';
 import type { RefusalSlots } from '../limits/refusal-pacing.ts';
@@ -31,6 +32,7 @@ export interface GrpcSteps {
   /** Lets the messages of a call go whose refusal will follow; see `Protocol.abandonBody`. */
   abandonBody(exchange: GrpcExchange): void;
   readonly refusalSlots: RefusalSlots;
+  readonly standing: Standing;
 }
 
 /**
@@ -157,6 +159,10 @@ export class GrpcExchange implements Exchange {
     this.steps = steps;
     this.begunAt = now;
     this.activeAt = now;
+  }
+
+  get standing(): Standing {
+    return this.steps.standing;
   }
 
   get refusalSlots(): RefusalSlots {

@@ -156,13 +156,14 @@ function openTls(
     now: () => performance.now(),
     faulted: options.connections?.fault,
   };
-  const bounded = tls.requestCert === true ? new BoundedHandshakes(server, bounds) : undefined;
+  const bounded = new BoundedHandshakes(server, bounds);
+  const asks = tls.requestCert === true;
   server.on(
     'secureConnection',
     guard.entry((socket: TLSSocket) => {
-      bounded?.done(socket);
+      if (asks || bounded.isDue) bounded.done(socket);
+      else idleRecords.add(socket, guard);
       socket.disableRenegotiation();
-      idleRecords.add(socket, guard);
       handshakes?.done(socket, carrierOf(socket));
       if (options.proxies || options.unix) inheritClient(socket);
       accept(socket);
@@ -175,14 +176,12 @@ function openTls(
       socket.destroy();
     }),
   );
-  return {
-    server,
-    begin: idleRecords.delayed((socket, owner) => {
-      handshakes?.begun(socket);
-      if (bounded) bounded.begin(socket, owner);
-      else server.emit('connection', socket);
-    }, limits.tls_handshake_timeout_ms),
+  const counted: BeginHandshake = (socket, owner) => {
+    handshakes?.begun(socket);
+    bounded.begin(socket, owner);
   };
+  const native: BeginHandshake = (socket) => void server.emit('connection', socket);
+  return { server, begin: asks ? counted : idleRecords.choosing(native, counted) };
 }
 
 /** For sockets that are already destroyed. */

@@ -5,6 +5,7 @@ import type { Guard } from '../lifetime/guard.ts';
 import type { HandshakeBudget } from '../limits/handshake-budget.ts';
 import { clientNetworkOf } from '../limits/peer-address.ts';
 import { clientAddressOf, noteCarrier } from './client-address.ts';
+import { RecordCount } from './record-count.ts';
 
 /** More bytes than these after a ClientHello may be certificates: without any a client sends about 100. */
 const FLIGHT_BYTES = 512;
@@ -14,36 +15,50 @@ const HEADERS_BYTES = 9;
 const LEAST_WAIT_MS = 10;
 const MOST_WAIT_MS = 500;
 
+/**
+ * Records without content that a connection may have ahead of those with content; OpenSSL uses about 20 us for a KeyUpdate. It is looked
+ * after so many records.
+ */
+const MOST_EMPTY = 256;
+const LOOK_RECORDS = 64;
+
 /** The client's certificate in a handshake: one that OpenSSL verified, one that it did not, or none. */
 type Shown = 'verified' | 'unverified' | 'none';
 
-/** Bounds of the handshakes in which one listener asks for certificates. */
+/** Bounds of the connections of one listener whose bytes pass through JavaScript. */
 export interface HandshakeBounds {
   /** Most bytes that a client sends before its handshake is done. */
   readonly maxBytes: number;
   readonly budget: HandshakeBudget;
   /** Monotonic milliseconds. */
   readonly now: () => number;
-  /** Told of a client that sends more. */
-  readonly faulted: ((fault: 'handshake_size') => void) | undefined;
+  /** Told of a client that sends more, and of one whose records carry nothing. */
+  readonly faulted: ((fault: 'handshake_size' | 'tls_records') => void) | undefined;
 }
 
 /**
- * The handshakes in which a TLS server asks for client certificates. OpenSSL takes 100 KB of them from any client, and checks each
- * signature before the handshake is done, on the thread of all clients; Node gives no way to bound it. So the bytes of such a
- * connection pass through JavaScript: those of the handshake are counted, and its certificates wait for the budget.
+ * Connections of a TLS server whose bytes pass through JavaScript below TLS, so that they can be counted before OpenSSL has them; Node
+ * gives no other way. That costs each request more, and holds two floods that would stop the thread of all clients:
+ * - Certificates: OpenSSL takes 100 KB of them from any client, and checks each signature before the handshake is done. The bytes of a
+ *   handshake are bounded, and its certificates wait for the budget.
+ * - Records without content, such as KeyUpdates of TLS 1.3: OpenSSL goes on as long as there are bytes. They are bounded.
  *
- * INVARIANT: no handshake begins without it, whatever its network has shown before.
+ * INVARIANT: no handshake that asks for certificates begins without it, whatever its network has shown before.
  */
 export class BoundedHandshakes {
-  readonly #tls: TlsServer;
+  readonly #tls: Pick<TlsServer, 'emit'>;
   readonly #bounds: HandshakeBounds;
   /** The one whose bytes OpenSSL has at this moment. */
   #fed: BoundedHandshake | undefined;
 
-  constructor(tls: TlsServer, bounds: HandshakeBounds) {
+  constructor(tls: Pick<TlsServer, 'emit'>, bounds: HandshakeBounds) {
     this.#tls = tls;
     this.#bounds = bounds;
+  }
+
+  /** The handshake that `secureConnection` tells of is one of these. */
+  get isDue(): boolean {
+    return this.#fed?.isDone === false;
   }
 
   /** Begins a handshake. Nothing is listening to the socket but for its end. */
@@ -72,7 +87,7 @@ export class BoundedHandshakes {
       socket.destroy();
       throw new TypeError('a handshake was done without bytes');
     }
-    one.done(shownBy(socket));
+    one.done(shownBy(socket), socket);
     noteCarrier(socket, one.carrier);
   }
 }
@@ -101,7 +116,12 @@ class BoundedHandshake extends EventEmitter {
   readonly #bounds: ConnectionBounds;
   /** Runs what gives bytes to OpenSSL. */
   readonly #feeding: (work: () => void) => void;
+  readonly #records = new RecordCount();
   #shown: Shown | undefined;
+  /** The connection above, once the handshake is done. */
+  #secure: TLSSocket | undefined;
+  /** Records without content, less those with content; not below 0. */
+  #empty = 0;
   /** Bytes of the handshake so far. */
   #received = 0;
   /** Those of them after the ClientHello. */
@@ -122,7 +142,7 @@ class BoundedHandshake extends EventEmitter {
     carrier.allowHalfOpen = true;
     carrier.on(
       'data',
-      guard.entry((chunk: Buffer) => (this.#shown ? void this.emit('data', chunk) : this.#take(chunk))),
+      guard.entry((chunk: Buffer) => (this.#secure ? this.#pass(chunk, this.#secure) : this.#take(chunk))),
     );
     carrier.once(
       'end',
@@ -138,8 +158,9 @@ class BoundedHandshake extends EventEmitter {
     return this.#shown !== undefined;
   }
 
-  done(shown: Shown): void {
+  done(shown: Shown, secure: TLSSocket): void {
     this.#shown = shown;
+    this.#secure = secure;
   }
 
   isPaused(): boolean {
@@ -190,9 +211,26 @@ class BoundedHandshake extends EventEmitter {
     if (taken.length === chunk.length || this.carrier.destroyed) return;
     const rest = chunk.subarray(taken.length);
     // The rest is what follows the handshake, if it is done.
-    if (this.#shown) this.emit('data', rest);
+    if (this.#secure) this.#pass(rest, this.#secure);
     else if (own > room || taken.length === 0) this.#refuse();
     else this.#take(rest);
+  }
+
+  /** Bytes after the handshake. INVARIANT: OpenSSL gets no more records at a time than may be empty ones. */
+  #pass(chunk: Buffer, secure: TLSSocket): void {
+    for (let from = 0; from < chunk.length && !this.carrier.destroyed; ) {
+      const to = this.#records.advance(chunk, from, LOOK_RECORDS);
+      const before = secure.bytesRead;
+      this.emit('data', from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to));
+      from = to;
+      const records = this.#records.take();
+      // A record with content has one byte at least.
+      const full = Math.min(records, secure.bytesRead - before);
+      this.#empty = Math.max(0, this.#empty + records - 2 * full);
+      if (this.#empty <= MOST_EMPTY) continue;
+      this.#bounds.faulted?.('tls_records');
+      this.carrier.destroy();
+    }
   }
 
   /** Holds bytes that may be certificates if the budget is used up. */
@@ -223,6 +261,8 @@ class BoundedHandshake extends EventEmitter {
   /** Gives bytes to OpenSSL, and charges for what it does with them unless the client has a good certificate or none. */
   #feed(bytes: Buffer): void {
     const { budget, network } = this.#bounds;
+    this.#records.advance(bytes, 0, Number.POSITIVE_INFINITY);
+    this.#records.take();
     const before = process.threadCpuUsage();
     this.#feeding(() => void this.emit('data', bytes));
     const { user, system } = process.threadCpuUsage(before);

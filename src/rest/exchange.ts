@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { certificateOn, type PresentedCertificate } from '../identity/certificates/presented.ts';
 import type { Guard } from '../lifetime/guard.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
+import { type Standing, standingOf } from '../lifetime/standing.ts';
 import { type ClientAddress, clientAddressOf } from '../net/client-address.ts';
 import type { HeldBody } from './body/held-body.ts';
 import type { ClientRequest, ClientResponse, ClientStream } from './message.ts';
@@ -13,6 +14,7 @@ export interface Peer extends ClientAddress {
   readonly scheme: 'http' | 'https';
   /** The client certificate, if the listener asks for one as an identity. */
   readonly certificate?: PresentedCertificate | undefined;
+  readonly standing: Standing;
 }
 
 const peers = new WeakMap<Socket, Peer>();
@@ -28,7 +30,8 @@ export function peerOn(socket: Socket): Peer {
 
 function newPeer(socket: Socket): Peer {
   const { address, proxies } = clientAddressOf(socket);
-  return { address, proxies, scheme: 'encrypted' in socket ? 'https' : 'http', certificate: certificateOn(socket) };
+  const scheme = 'encrypted' in socket ? 'https' : 'http';
+  return { address, proxies, scheme, certificate: certificateOn(socket), standing: standingOf(socket) };
 }
 
 /** One REST request and its response, carried by the server transport. */

@@ -9,6 +9,7 @@ import { makeDevCerts } from '../../src/cli/init/dev-certs.ts';
 import { ConfigError } from '../../src/config/problem.ts';
 import { QDRANT_VERSION } from '../../src/operations/qdrant-version.ts';
 import { ADMIN_TOKEN, askAdmin, startSupervised } from '../support/admin-gateway.ts';
+import { openRawRecords } from '../support/clients/key-updates.ts';
 import { grpcClient, restClient, restOutcome } from '../support/clients/official.ts';
 import { KEYS } from '../support/gateway.ts';
 import { until } from '../support/until.ts';
@@ -293,6 +294,9 @@ t.test('over TLS it has the certificate of the listeners, and the new one after 
   const over = { ca: gateway.ca, token: ADMIN_TOKEN };
   t.equal((await askAdmin(gateway.admin, '/-/status', over)).status, 200);
   await t.rejects(askAdmin(gateway.admin, '/-/status', { token: ADMIN_TOKEN }), 'plain HTTP is not answered');
+  const flood = await openRawRecords({ port: gateway.admin, ca: gateway.ca });
+  flood.carrier.write(flood.keyUpdates(3000));
+  await until(() => flood.socket.destroyed, 'a connection of KeyUpdates has ended');
   const made = await makeDevCerts(mkdtempSync(join(tmpdir(), 'qdrant-gateway-other-certs-')));
   const [cert, key, ca] = [made.cert, made.key, made.ca].map((file) => readFileSync(file));
   const good = gateway.next;

@@ -80,7 +80,7 @@ t.test('a secret is put back in any form of its new place', async (t) => {
     '>-\n      folded\n      text',
   ]) {
     const masked = withoutSecrets(`signing_keys:\n  - id: a\n    secret: ${source}\n`);
-    if (!masked?.kept[0]) return t.fail(source);
+    if (!masked?.kept[0]) throw new TypeError(source);
     const [{ value }] = [masked.kept[0]];
     for (const draft of [
       'signing_keys: [{ id: a, secret: "<kept secret 1>" }, { id: b, secret: "<kept secret 1>" }]\n',

@@ -3,6 +3,7 @@ import { REMOVED_HEADERS } from '../../src/exchange/removed-headers.ts';
 import { readRequestHead, upstreamFields } from '../../src/grpc/headers/request-head.ts';
 import { encodeHeaders, HpackDecoder } from '../../src/http2/hpack.ts';
 import { CREDENTIAL_HEADERS, readCredential } from '../../src/identity/credential.ts';
+import { Standing } from '../../src/lifetime/standing.ts';
 import { toUpstreamHeaders } from '../../src/rest/headers.ts';
 import { NO_CREDENTIAL } from '../../src/upstream/credential.ts';
 
@@ -22,7 +23,7 @@ t.test('a credential is read from the listed headers and from no other', async (
 
 t.test('no spelling of a removed header reaches upstream over REST or gRPC, and others do', async (t) => {
   const headers = [...SPELLINGS, 'x-kept'].flatMap((name) => [name, 'from-the-client']);
-  const peer = { address: '10.0.0.1', proxies: undefined, scheme: 'https' } as const;
+  const peer = { address: '10.0.0.1', proxies: undefined, scheme: 'https', standing: new Standing() } as const;
   const rest = toUpstreamHeaders(
     { headers, peer, remote: peer.address, host: 'a.test', hasBody: false, resolution: undefined },
     { readable: false, contentLength: undefined, credential: NO_CREDENTIAL, added: [] },

@@ -16,6 +16,7 @@ import { BoundedHandshakes } from '../../src/net/bounded-handshake.ts';
 import { carrierOf, clientAddressOf } from '../../src/net/client-address.ts';
 import { runCerts } from '../support/certs.ts';
 import { newCa } from '../support/client-certificates.ts';
+import { openRawRecords, type RawRecords } from '../support/clients/key-updates.ts';
 import { until } from '../support/until.ts';
 
 /* Handshakes that ask for certificates, below a listener: which bytes OpenSSL gets, and when. */
@@ -61,6 +62,12 @@ async function echo(t: Test, budget: HandshakeBudget) {
     },
   });
   const { handshakes, faults, port } = await portOf(t, tls, budget);
+  let bytes = 0;
+  tls.prependListener('connection', (one: EventEmitter) => {
+    one.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+    });
+  });
   tls.on('secureConnection', (socket: TLSSocket) => {
     handshakes.done(socket);
     const carrier = carrierOf(socket);
@@ -83,7 +90,7 @@ async function echo(t: Test, budget: HandshakeBudget) {
     socket.destroy();
     return answer.toString();
   };
-  return { seen, faults, open, ask };
+  return { seen, faults, open, ask, port, fed: () => bytes };
 }
 
 t.test('bytes pass in both directions, many at once, and each side may end first', async (t) => {
@@ -113,6 +120,43 @@ t.test('each connection passes through the stream, whatever its network has show
     seen,
     clients.map(([, address, authorized]) => ({ native: false, address, authorized })),
   );
+});
+
+t.test('records without content are bounded, before OpenSSL has them', async (t) => {
+  for (const [sentence, isEnded, send] of [
+    ['KeyUpdates by the thousand', true, ({ carrier, keyUpdates }) => carrier.write(keyUpdates(3000))],
+    ['as many as any client sends', false, ({ carrier, keyUpdates }) => carrier.write(keyUpdates(200))],
+  ] as readonly (readonly [string, boolean, (client: RawRecords) => void])[]) {
+    const { seen, faults, port, fed } = await echo(t, new HandshakeBudget());
+    const client = await openRawRecords({ port, ca: readFileSync(ca) });
+    t.teardown(() => void client.socket.destroy());
+    const before = fed();
+    send(client);
+    if (isEnded) await until(() => client.socket.destroyed, 'it has ended');
+    // 27 bytes each: OpenSSL gets no more than are allowed, and those of one look.
+    else await until(() => fed() - before === 200 * 27, 'all are fed');
+    t.ok(fed() - before <= 27 * (256 + 64), `${sentence}: ${fed() - before} bytes`);
+    t.strictSame(faults, isEnded ? ['tls_records'] : [], sentence);
+    t.equal(seen.length, 1);
+  }
+});
+
+t.test('records of one byte each, and large ones, pass in any number', async (t) => {
+  const { open, faults } = await echo(t, new HandshakeBudget());
+  const socket = open({});
+  const got: Buffer[] = [];
+  socket.on('data', (chunk: Buffer) => got.push(chunk));
+  await once(socket, 'secureConnect');
+  const sent: Buffer[] = [];
+  for (let at = 0; at < 2000; at += 1) {
+    const piece = Buffer.alloc(at % 100 === 99 ? 40_000 : 1, at % 251);
+    sent.push(piece);
+    socket.write(piece);
+  }
+  socket.end();
+  await once(socket, 'end');
+  t.ok(Buffer.concat(got).equals(Buffer.concat(sent)));
+  t.same(faults, []);
 });
 
 t.test('certificates wait while the budget is used up; clients without any do not', async (t) => {

@@ -5,6 +5,7 @@ import { DEFAULT_MAX_FRAME_SIZE, ErrorCode, type Frame } from '../../http2/frame
 import type { PresentedCertificate } from '../../identity/certificates/presented.ts';
 import { CredentialMemo } from '../../identity/credential-memo.ts';
 import type { Guard } from '../../lifetime/guard.ts';
+import type { Standing } from '../../lifetime/standing.ts';
 import { RefusalSlots } from '../../limits/refusal-pacing.ts';
 import type { ClientAddress } from '../../net/client-address.ts';
 import { type BodyNeeds, needsOnly } from '../../policy/body-checks.ts';
@@ -48,6 +49,7 @@ export class Calls implements GrpcSteps, OpenCalls {
   readonly certificate: PresentedCertificate | undefined;
   readonly memo = new CredentialMemo();
   readonly refusalSlots: RefusalSlots;
+  readonly standing: Standing;
   readonly #core: RelayCore;
   readonly #upstream: UpstreamSide;
   readonly #data: RequestData;
@@ -67,6 +69,7 @@ export class Calls implements GrpcSteps, OpenCalls {
   constructor(core: RelayCore, upstream: UpstreamSide, data: RequestData, guard: Guard, options: GrpcRelayOptions) {
     this.peer = core.peer;
     this.certificate = core.certificate;
+    this.standing = core.standing;
     this.#core = core;
     this.#upstream = upstream;
     this.#data = data;

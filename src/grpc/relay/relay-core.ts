@@ -3,6 +3,7 @@ import type { ClientHeads } from '../../http2/client-heads.ts';
 import type { ClientLink } from '../../http2/client-link.ts';
 import type { Frame } from '../../http2/frames.ts';
 import type { PresentedCertificate } from '../../identity/certificates/presented.ts';
+import type { Standing } from '../../lifetime/standing.ts';
 import type { ClientAddress } from '../../net/client-address.ts';
 import type { Conditional, Permit, References } from '../../policy/decide.ts';
 import type { Denial } from '../../policy/denial.ts';
@@ -38,6 +39,7 @@ export interface RelayCore {
   readonly calls: OpenCalls;
   readonly peer: ClientAddress;
   readonly certificate: PresentedCertificate | undefined;
+  readonly standing: Standing;
   drainAtOnce(): void;
   /** Sends pending frames. */
   flush(): void;

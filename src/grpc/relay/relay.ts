@@ -8,6 +8,7 @@ import { Pause } from '../../http2/paced-reading.ts';
 import { writeWindowUpdate } from '../../http2/write-frames.ts';
 import { certificateOn, type PresentedCertificate } from '../../identity/certificates/presented.ts';
 import { Guard } from '../../lifetime/guard.ts';
+import { type Standing, standingOf } from '../../lifetime/standing.ts';
 import { Cost } from '../../limits/work-scheduler.ts';
 import { type ClientAddress, clientAddressOf } from '../../net/client-address.ts';
 import { INTERNAL_FAULT, SHUTTING_DOWN, UPSTREAM_TIMEOUT } from '../../policy/denial.ts';
@@ -52,6 +53,7 @@ export class GrpcRelay implements RequestCore {
   readonly streams = new StreamTable();
   readonly peer: ClientAddress;
   readonly certificate: PresentedCertificate | undefined;
+  readonly standing: Standing;
   readonly parts: ExchangeParts;
   readonly upstream: UpstreamSide;
   readonly data: RequestData;
@@ -68,6 +70,7 @@ export class GrpcRelay implements RequestCore {
     this.#onClosed = onClosed;
     this.peer = clientAddressOf(socket);
     this.certificate = certificateOn(socket);
+    this.standing = standingOf(socket);
     const report = (error: unknown): void => {
       if (!(error instanceof Http2Fault)) options.parts.fault(error, undefined, 'grpc_client');
     };

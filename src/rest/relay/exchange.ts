@@ -95,6 +95,7 @@ export function newRelayExchange(
     peer,
     remote,
     certificate: peer.certificate,
+    standing: peer.standing,
     hasBody: head.contentLength > 0,
     whole: false,
     received: 0,

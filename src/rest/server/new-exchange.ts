@@ -102,6 +102,7 @@ function newExchange(options: LaneOptions, carried: Carried): RestExchange {
     peer,
     remote,
     certificate: peer.certificate,
+    standing: peer.standing,
     awaitsContinue: EXPECTS_CONTINUE.test(request.headers.expect ?? ''),
     body: undefined,
     upload: undefined,

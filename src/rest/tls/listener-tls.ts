@@ -53,7 +53,8 @@ export function createTls(
     requestCert: tls.clientCert !== undefined,
     rejectUnauthorized: tls.clientCert === 'required',
   });
-  const bounded = tls.clientCert && new BoundedHandshakes(server, bounds);
+  const bounded = new BoundedHandshakes(server, bounds);
+  const asks = tls.clientCert !== undefined;
   const guardOf = (socket: TLSSocket): Guard => {
     const cut = (): void => void socket.destroy();
     return new Guard({ fail: cut, cut }, 'rest_listener', report);
@@ -63,9 +64,9 @@ export function createTls(
       'error',
       guard.entry(() => void socket.destroy()),
     );
-    bounded?.done(socket);
+    if (asks || bounded.isDue) bounded.done(socket);
+    else idleRecords.add(socket, guard);
     socket.disableRenegotiation();
-    idleRecords.add(socket, guard);
     handshakes?.done(socket, carrierOf(socket));
     toLane(socket);
   };
@@ -84,14 +85,12 @@ export function createTls(
       socket.destroy();
     }),
   );
-  return {
-    server,
-    begin: idleRecords.delayed((socket, guard) => {
-      handshakes?.begun(socket);
-      if (bounded) bounded.begin(socket, guard);
-      else server.emit('connection', socket);
-    }, timeoutMs),
+  const counted: BeginHandshake = (socket, guard) => {
+    handshakes?.begun(socket);
+    bounded.begin(socket, guard);
   };
+  const native: BeginHandshake = (socket) => void server.emit('connection', socket);
+  return { server, begin: asks ? counted : idleRecords.choosing(native, counted) };
 }
 
 /** Throws when the certificate or the key cannot be used; changes nothing. */

@@ -1,0 +1,33 @@
+/** Whether a connection has shown a good credential. */
+export class Standing {
+  #isKnown = false;
+  #told: (() => void) | undefined;
+
+  /** A credential on the connection was good. */
+  get isKnown(): boolean {
+    return this.#isKnown;
+  }
+
+  known(): void {
+    if (this.#isKnown) return;
+    this.#isKnown = true;
+    this.#told?.();
+  }
+
+  /** @param told called once, when a credential is good. Must not throw */
+  whenKnown(told: () => void): void {
+    if (this.#isKnown) told();
+    else this.#told = told;
+  }
+}
+
+const standings = new WeakMap<object, Standing>();
+
+/** The standing of a connection. @param socket of TLS, where there is TLS */
+export function standingOf(socket: object): Standing {
+  const known = standings.get(socket);
+  if (known) return known;
+  const standing = new Standing();
+  standings.set(socket, standing);
+  return standing;
+}

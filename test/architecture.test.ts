@@ -335,6 +335,29 @@ const RULES: readonly Rule[] = [
     found: ['cli/token.ts: jose/jwt/sign'],
   },
   {
+    name: 'YAML of the console is read on a thread of its own: only console/server/questions/ reads it',
+    find: (tree) =>
+      imports(
+        tree,
+        ({ from, path, typeOnly }, file) =>
+          within(file.path, ['console/']) &&
+          !within(file.path, ['console/server/questions/']) &&
+          !typeOnly &&
+          (from === 'yaml' || /^config\/(yaml|policy)\/|\/policy-secrets\.ts$/.test(path ?? '')),
+      ),
+    broken: {
+      'console/server/data/policy.ts': `import { parseDocument } from 'yaml';\nimport type { Document } from 'yaml';`,
+      'console/server/data/draft.ts': `import { readPolicyDraft } from '../../../config/policy/draft.ts';`,
+      'console/server/data/kept.ts': `import { withSecrets } from '../questions/policy-secrets.ts';`,
+      'console/server/questions/question.ts': `import { readPolicyDraft } from '../../../config/policy/draft.ts';`,
+    },
+    found: [
+      'console/server/data/policy.ts: yaml',
+      'console/server/data/draft.ts: ../../../config/policy/draft.ts',
+      'console/server/data/kept.ts: ../questions/policy-secrets.ts',
+    ],
+  },
+  {
     name: 'Fastify is imported by rest/server/fastify-lane.ts, admin/listener.ts and admin/web-ui-routes.ts only',
     find: owned(
       /^(fastify|@fastify\/.*)$/,

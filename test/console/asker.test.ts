@@ -18,7 +18,7 @@ const asking = (owner: string, path: string, more: Partial<Asking> = {}): Asking
 });
 /** A question that takes long: many cases, each with a verdict. */
 const slow = (count: number): Question => ({
-  ...{ kind: 'tests', now: NOW, draft: undefined, files: 'known' },
+  ...{ kind: 'tests', now: NOW, draft: undefined, role: 'read' },
   cases: `cases:\n${'  - as: anonymous\n    request: GET /collections\n    expect: denied\n'.repeat(count)}`,
 });
 const told = (answer: Promise<object>): Promise<string> =>

@@ -5,9 +5,16 @@ import type { ReadFile } from '../secrets.ts';
 import type { State } from '../state.ts';
 import type { KnownOperations } from './access-problems.ts';
 import { type PolicyPreview, readPolicy } from './file.ts';
+import type { SecretOf } from './rules.ts';
 
 /** The name of a draft in places of problems. */
 const DRAFT = 'draft';
+
+export interface DraftReading {
+  readonly operations: KnownOperations;
+  readonly files: 'any' | 'known';
+  readonly secretOf?: SecretOf | undefined;
+}
 
 /**
  * A policy as it would be read from the policy file of a state, from a text that is in no file yet. Files that it names are read.
@@ -15,25 +22,28 @@ const DRAFT = 'draft';
  *
  * @param operations names of operations that entries may use
  * @param files that it may name: `known` = those that the policy file names now
+ * @param secretOf the secret that a text in the draft stands for
  */
 export function readPolicyDraft(
   state: State,
   text: string,
-  { operations, files }: { readonly operations: KnownOperations; readonly files: 'any' | 'known' },
+  { operations, files, secretOf }: DraftReading,
 ): PolicyPreview {
-  if (files === 'any') return previewOf(state, text, operations, readBounded);
+  if (files === 'any') return previewOf(state, text, { operations, readFile: readBounded, secretOf });
   const known = new Set<string>();
   const now = state.config.gateway.policy_file === null ? undefined : bytesOf(state.config.gateway.policy_file);
   if (now) {
-    previewOf(state, now, operations, (path) => {
+    const noting: ReadFile = (path) => {
       known.add(path);
       return readBounded(path);
-    });
+    };
+    previewOf(state, now, { operations, readFile: noting });
   }
-  return previewOf(state, text, operations, (path) => {
+  const readKnown: ReadFile = (path) => {
     if (!known.has(path)) throw new Error('only who may change the policy may name a file that is not in it yet');
     return readBounded(path);
-  });
+  };
+  return previewOf(state, text, { operations, readFile: readKnown, secretOf });
 }
 
 function bytesOf(file: string): string | undefined {
@@ -47,13 +57,12 @@ function bytesOf(file: string): string | undefined {
 function previewOf(
   { config, secrets, policy }: State,
   text: string,
-  operations: KnownOperations,
-  readFile: ReadFile,
+  { operations, readFile, secretOf }: Pick<DraftReading, 'operations' | 'secretOf'> & { readonly readFile: ReadFile },
 ): PolicyPreview {
   const file = resolve(config.gateway.policy_file ?? DRAFT);
   const own = { ...config, gateway: { ...config.gateway, policy_file: file } };
   const read = readPolicy(own, {
-    ...{ cwd: process.cwd(), place: DRAFT, operations },
+    ...{ cwd: process.cwd(), place: DRAFT, operations, secretOf },
     keys: {
       api_key: secrets.apiKey,
       alt_api_key: secrets.altApiKey,

@@ -16,7 +16,7 @@ import { byPlace, entriesOf, issueProblems, type Reading, unknownField } from '.
 import { readCertificates } from './issuers/certificates.ts';
 import { readIssuers } from './issuers/read.ts';
 import { issuerSchema } from './issuers/schema.ts';
-import { checkPolicy } from './rules.ts';
+import { checkPolicy, type SecretOf } from './rules.ts';
 import {
   guardSchema,
   limitSchema,
@@ -70,6 +70,8 @@ export const NO_POLICY: PolicySettings = Object.freeze({
 export interface PolicySources {
   readonly cwd: string;
   readonly readFile: ReadFile;
+  /** Default: a text is the secret itself. */
+  readonly secretOf?: SecretOf | undefined;
   /** The configured keys. */
   readonly keys: Keys;
   /** Operation names that rules may use; not checked if absent. */

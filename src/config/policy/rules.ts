@@ -27,6 +27,7 @@ export interface PolicyChecks {
   readonly certificates: string | undefined;
   readonly cwd: string;
   readonly readFile: ReadFile;
+  readonly secretOf?: SecretOf | undefined;
   /** The configured keys. */
   readonly keys: Keys;
   /** True = tokens are accepted. */
@@ -38,6 +39,9 @@ export interface PolicyChecks {
   /** Ids of named keys; `undefined` = there is no file of them. */
   readonly namedKeys?: readonly string[] | undefined;
 }
+
+/** The secret that a text of `signing_keys[].secret` stands for; or a sentence that says why it is none. */
+export type SecretOf = (text: string) => string | { readonly message: string };
 
 /** Errors and warnings about the rules. */
 export interface PolicyFindings {
@@ -172,7 +176,7 @@ interface PlacedKey {
 }
 
 function readSigningKey(
-  { tree, cwd, readFile }: PolicyChecks,
+  { tree, cwd, readFile, secretOf }: PolicyChecks,
   { entry, at }: PolicyEntry<RawSigningKey>,
   problems: Problem[],
 ): PlacedKey | undefined {
@@ -182,7 +186,10 @@ function readSigningKey(
   const fail = (message: string): undefined => void problems.push({ place, message });
   if (inline !== undefined && file !== undefined) return fail('both `secret` and `secret_file` are set: keep one');
   if (inline === undefined && file === undefined) return fail('the key needs `secret` or `secret_file`');
-  const secret = inline ?? readSecretFile(resolve(cwd, file ?? ''), file ?? '', readFile);
+  const secret =
+    inline === undefined
+      ? readSecretFile(resolve(cwd, file ?? ''), file ?? '', readFile)
+      : (secretOf?.(inline) ?? inline);
   if (typeof secret !== 'string') return fail(secret.message);
   if (secret === '') return fail(`the secret file \`${file ?? ''}\` is empty`);
   if (secret === secret.trim()) return { id, secret, place, ...(entry.exchange && { exchange: true as const }) };

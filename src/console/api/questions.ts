@@ -90,7 +90,7 @@ export interface Why {
 export interface PolicyPage {
   /** null = no policy file is configured. */
   readonly file: string | null;
-  /** Of the file as it is now; null = it cannot be read. */
+  /** Of the file as it is now, without its secrets; null = it is not shown, and `fixed` says why. */
   readonly text: string | null;
   readonly revision: string | null;
   /** False = the file has changed since it was read, or is not valid: the policy in force is an older one. */

@@ -58,7 +58,7 @@ function whole(page: PolicyPage, mayWrite: boolean, again: () => void): Child {
       ]),
     );
   }
-  if (page.text === null) return notice('warn', `The policy file ${page.file} cannot be read.`);
+  if (page.text === null) return notice('warn', page.fixed ?? `The policy file ${page.file} is not shown.`);
   return [
     !page.in_force &&
       notice(

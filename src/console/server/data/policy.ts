@@ -1,22 +1,15 @@
 import { z } from 'zod';
 import { requestAt } from '../../../observability/metrics/tally.ts';
-import type { Diff, DiffJob, DraftCheck, PolicyPage } from '../../api/questions.ts';
-import {
-  fixedBecause,
-  PolicyFileFault,
-  type PolicyText,
-  readPolicyText,
-  revisionOf,
-  writePolicyText,
-} from '../policy-file.ts';
+import type { Diff, DiffJob, PolicyPage } from '../../api/questions.ts';
+import { fixedBecause, PolicyFileFault, readPolicyText, revisionOf, writePolicyText } from '../policy-file.ts';
+import { MOST_TEXT, type ShownPolicy } from '../questions/policy-text.ts';
+import type { WholeDraft } from '../questions/question.ts';
 import type { ConsoleSource } from '../source.ts';
 import { answerTo, askSlowly, problemsOf } from './askers.ts';
 import { Jobs } from './jobs.ts';
-import { type Masked, withoutSecrets, withSecrets } from './policy-secrets.ts';
 import { type DataAnswer, type DataCall, type DataRow, ok, problem } from './row.ts';
 import { issueText } from './tokens.ts';
 
-const MOST_TEXT = 200_000;
 const MAX_BODY = 262_144;
 /** Groups of a diff that are kept for those who ask for it. */
 const MOST_GROUPS = 200;
@@ -31,7 +24,7 @@ const jobs = new WeakMap<ConsoleSource, Jobs>();
 
 /** The page Policy. */
 export const policyRows: readonly DataRow[] = [
-  { method: 'GET', name: 'policy', role: 'read', answer: async ({ source }) => ok(await pageOf(source)) },
+  { method: 'GET', name: 'policy', role: 'read', answer: page },
   { method: 'POST', name: 'policy/check', role: 'read', maxBody: MAX_BODY, answer: check },
   { method: 'POST', name: 'policy/tests', role: 'read', maxBody: MAX_BODY, answer: test },
   { method: 'POST', name: 'policy/diff', role: 'read', maxBody: MAX_BODY, answer: diff },
@@ -39,83 +32,53 @@ export const policyRows: readonly DataRow[] = [
   { method: 'POST', name: 'policy/write', role: 'full', maxBody: MAX_BODY, answer: write },
 ];
 
-async function pageOf(source: ConsoleSource): Promise<PolicyPage> {
+async function page(call: DataCall): Promise<DataAnswer> {
+  const { source, session } = call;
   const { config } = source.state();
   const file = config.gateway.policy_file;
+  const answer = await answerTo(call, { kind: 'policy', role: session.role });
+  if (answer.status !== 200) return answer;
+  const shown = answer.body as ShownPolicy;
   const { figures, reloads } = await source.facts();
   const shadow = new Map<string, number>();
   for (const [at, count] of figures.tally.requests) {
     const { decision, code } = requestAt(at);
     if (decision === 'would_deny') shadow.set(code, (shadow.get(code) ?? 0) + count);
   }
-  const read = file === null ? undefined : textOf(file);
-  const masked = read && withoutSecrets(read.text);
-  const shown = masked && masked.text.length <= MOST_TEXT ? masked.text : null;
-  return {
-    ...{ file, text: shown, revision: shown === null ? null : (read?.revision ?? null) },
+  const found: PolicyPage = {
+    ...{ file, text: shown.text, revision: shown.text === null ? null : shown.revision },
     in_force: reloads.last?.ok !== false,
-    fixed: file === null ? 'No policy file is configured.' : (notShownBecause(read, masked) ?? fixedBecause(file)),
+    fixed: shown.text === null ? shown.why : file && fixedBecause(file),
     shadow: [...shadow].map(([code, requests]) => ({ code, requests })),
     limits: Object.entries(figures.limited).map(([id, counts]) => ({ id, ...counts })),
     mode: config.gateway.mode,
   };
-}
-
-/** The reason why a file that was read is not shown; `undefined` = it is, or it was not read. */
-function notShownBecause(read: PolicyText | undefined, masked: Masked | undefined): string | undefined {
-  if (!read) return undefined;
-  if (!masked)
-    return 'The policy file holds a secret in a way that this page cannot keep back, or is no YAML: edit it on its machine.';
-  return masked.text.length > MOST_TEXT
-    ? `The policy file has more than ${MOST_TEXT} characters: edit it on its machine.`
-    : undefined;
-}
-
-/** A draft of a reader with the secrets of the file put back; or the answer that there is none. */
-function withKept(source: ConsoleSource, draftText: string): { readonly text: string } | DataAnswer {
-  const file = source.state().config.gateway.policy_file;
-  const read = file === null ? undefined : textOf(file);
-  const made = withSecrets(draftText, (read && withoutSecrets(read.text)?.kept) ?? []);
-  return 'problem' in made ? problem(400, made.problem) : made;
-}
-
-function textOf(file: string): PolicyText | undefined {
-  try {
-    return readPolicyText(file);
-  } catch {
-    return undefined;
-  }
+  return ok(found);
 }
 
 async function check(call: DataCall): Promise<DataAnswer> {
   const asked = draftSchema.safeParse(call.body);
   if (!asked.success) return problem(400, issueText(asked.error));
-  const own = withKept(call.source, asked.data.draft);
-  if ('status' in own) return own;
-  return await answerTo(call, { kind: 'check', draft: own.text, files: filesFor(call) });
+  return await answerTo(call, { kind: 'check', draft: asked.data.draft, role: call.session.role });
 }
 
 async function test(call: DataCall): Promise<DataAnswer> {
   const asked = testSchema.safeParse(call.body);
   if (!asked.success) return problem(400, issueText(asked.error));
   const { draft: text, cases } = asked.data;
-  const own = text === undefined ? undefined : withKept(call.source, text);
-  if (own && 'status' in own) return own;
-  return await answerTo(call, { kind: 'tests', draft: own?.text, files: filesFor(call), cases });
+  return await answerTo(call, { kind: 'tests', draft: text, role: call.session.role, cases });
 }
 
 /** Begins a diff against the policy in force; the page asks for its state. */
 function diff(call: DataCall): DataAnswer {
-  const { source } = call;
+  const { source, session } = call;
   const asked = draftSchema.safeParse(call.body);
   if (!asked.success) return problem(400, issueText(asked.error));
-  const made = withKept(source, asked.data.draft);
-  if ('status' in made) return made;
   const own = jobs.get(source) ?? new Jobs();
   jobs.set(source, own);
-  const id = own.begin(call.session);
+  const id = own.begin(session);
   const set = (state: DiffJob): void => own.set(id, state);
-  askSlowly(call, { kind: 'diff', draft: made.text, files: filesFor(call) }, (done, all) =>
+  askSlowly(call, { kind: 'diff', draft: asked.data.draft, role: session.role }, (done, all) =>
     set({ state: 'running', done, all }),
   ).then(
     (found) => set({ state: 'done', diff: bounded(found as Diff) }),
@@ -126,11 +89,6 @@ function diff(call: DataCall): DataAnswer {
     },
   );
   return ok({ job: id });
-}
-
-/** INVARIANT: a caller that only reads has no file opened but those that the policy in force names. */
-function filesFor({ session }: DataCall): 'any' | 'known' {
-  return session.role === 'full' ? 'any' : 'known';
 }
 
 function bounded(whole: Diff): Diff {
@@ -156,14 +114,11 @@ async function write(call: DataCall): Promise<DataAnswer> {
   const { revision } = asked.data;
   const file = source.state().config.gateway.policy_file;
   if (file === null) return problem(409, 'No policy file is configured.');
-  const own = withKept(source, asked.data.draft);
-  if ('status' in own) return own;
-  const { text } = own;
+  const checked = await answerTo(call, { kind: 'whole', draft: asked.data.draft });
+  if (checked.status !== 200) return checked;
+  const { text, problems } = checked.body as WholeDraft;
   const policy = { revision: revisionOf(text), former: revision };
   const told = (result: 'ok' | 'failed'): void => act({ method: 'gateway_policy_write', policy, result });
-  const checked = await answerTo(call, { kind: 'check', draft: text, files: filesFor(call) });
-  if (checked.status !== 200) return checked;
-  const { problems } = checked.body as DraftCheck;
   if (problems.length > 0) {
     told('failed');
     return refused(

@@ -25,6 +25,9 @@ import { whoCan } from '../../../explain/who-can.ts';
 import { checkUsable } from '../../../gateway/usable.ts';
 import { OPERATION_NAMES } from '../../../operations/names.ts';
 import type { AccessMatrix, CaseRun, Diff, DraftCheck, Tried, TryRequest, Why } from '../../api/questions.ts';
+import type { Role } from '../../api.ts';
+import { hasPlace, withSecrets } from './policy-secrets.ts';
+import { keptSecrets, type ShownPolicy, secretsOfDraft, shownPolicy } from './policy-text.ts';
 
 /*
  * Questions about the decision that take long: they are answered by the functions of the command line, on a thread of their own. Each
@@ -39,8 +42,13 @@ interface Asked {
 /** A draft of the policy. */
 interface Draft {
   readonly draft: string | undefined;
-  /** The files that it may name: `known` = those that the policy in force names. */
-  readonly files: 'any' | 'known';
+  /** Of its author. INVARIANT: for one that only reads, no file is opened but those that the policy in force names. */
+  readonly role: Role;
+}
+
+/** A draft as it would be written, with the secrets of the file. INVARIANT: only for its way into the file. */
+export interface WholeDraft extends DraftCheck {
+  readonly text: string;
 }
 
 export type Question = Asked &
@@ -54,6 +62,8 @@ export type Question = Asked &
       }
     | { readonly kind: 'try'; readonly request: TryRequest; readonly release: string | undefined }
     | { readonly kind: 'today'; readonly entry: PastEvent }
+    | { readonly kind: 'policy'; readonly role: Role }
+    | { readonly kind: 'whole'; readonly draft: string }
     | ({ readonly kind: 'check' } & Draft)
     | ({ readonly kind: 'diff' } & Draft)
     | ({ readonly kind: 'tests'; readonly cases: string } & Partial<Draft>)
@@ -96,6 +106,10 @@ async function answer(question: Question, state: State, progress: Progress): Pro
       return await tryRequest(question, state);
     case 'today':
       return { today: await todayOf(new AskedAgain([partsToSurvey(state, now)]), question.entry) };
+    case 'policy':
+      return shownPolicy(state, question.role) satisfies ShownPolicy;
+    case 'whole':
+      return wholeDraft(state, question.draft);
     case 'check':
       return checkDraft(state, question);
     case 'diff':
@@ -173,8 +187,17 @@ function problemsInUse(state: State): DraftCheck['problems'] {
   }
 }
 
-function readDraft(state: State, { draft = '', files }: Draft): PolicyPreview {
-  return readPolicyDraft(state, draft, { operations: OPERATION_NAMES, files });
+function wholeDraft(state: State, draft: string): WholeDraft {
+  const made = withSecrets(draft, hasPlace(draft) ? keptSecrets(state, 'full') : []);
+  if ('problem' in made) throw new QuestionFault([made.problem]);
+  // The text that is written is the one that is checked.
+  return { ...checkDraft(state, { draft: made.text, role: 'full' }), text: made.text };
+}
+
+function readDraft(state: State, { draft = '', role }: Draft): PolicyPreview {
+  const secretOf = secretsOfDraft(hasPlace(draft) ? keptSecrets(state, role) : [], role);
+  const files = role === 'full' ? 'any' : 'known';
+  return readPolicyDraft(state, draft, { operations: OPERATION_NAMES, files, secretOf });
 }
 
 /** The state with a draft in the place of its policy. Throws `QuestionFault`. */
@@ -185,12 +208,12 @@ function stateOfDraft(state: State, draft: Draft): State {
 }
 
 async function runTests(
-  { now, draft, files = 'known', cases: text }: Extract<Question, { kind: 'tests' }>,
+  { now, draft, role = 'read', cases: text }: Extract<Question, { kind: 'tests' }>,
   state: State,
 ): Promise<CaseRun> {
   const { cases, problems } = readCases('cases', text);
   if (problems.length > 0) throw new QuestionFault(problems.map(({ place, message }) => `${place}: ${message}`));
-  const own = draft === undefined ? state : stateOfDraft(state, { draft, files });
+  const own = draft === undefined ? state : stateOfDraft(state, { draft, role });
   const coverage = new CoverageCount(own);
   const results = await runCases(cases, own, { now, coverage });
   const passed = results.filter((one) => one.passed).length;

@@ -10,16 +10,10 @@ const PLACE_ANYWHERE = /<kept secret \d+>/;
 /** As the policy file is read (`config/yaml/tree.ts`). */
 const ALIASES = { maxAliasCount: 100 };
 
-/** A secret of the policy file: its text in the file, and its value. */
-export interface Kept {
-  readonly source: string;
-  readonly value: string;
-}
-
 /** A policy text without its secrets, and each of them. */
 export interface Masked {
   readonly text: string;
-  readonly kept: readonly Kept[];
+  readonly kept: readonly string[];
 }
 
 /** The text with a place in the stead of each secret; `undefined` = it cannot be told where its secrets are. */
@@ -27,20 +21,41 @@ export function withoutSecrets(text: string): Masked | undefined {
   const document = parsed(text);
   const found = document && secretsIn(document);
   if (!found) return undefined;
-  const kept: Kept[] = [];
-  const masked = replaced(text, found, (scalar, source) => {
-    kept.push({ source, value: String(scalar.value) });
+  const kept: string[] = [];
+  const masked = replaced(text, found, (scalar) => {
+    kept.push(String(scalar.value));
     return `"<kept secret ${kept.length}>"`;
   });
   // INVARIANT: a secret that stands in another place, too, is not told there.
-  const rest = parsed(masked);
-  if (!rest) return undefined;
-  const told = `${masked}\n${JSON.stringify(rest.toJS(ALIASES))}`;
-  const stands = kept.some(
-    ({ value }) =>
-      value.length >= LEAST_SEARCHED && (told.includes(value) || told.includes(JSON.stringify(value).slice(1, -1))),
+  return tells(masked, kept) === false ? { text: masked, kept } : undefined;
+}
+
+/** True = a text tells one of these secrets, as it stands or by its meaning; `undefined` = it is no YAML. */
+export function tells(text: string, secrets: readonly string[]): boolean | undefined {
+  const document = parsed(text);
+  const meaning = document && meaningOf(document);
+  if (!meaning) return undefined;
+  const told = `${text}\n${meaning.json}`;
+  return secrets.some(
+    (secret) =>
+      secret.length >= LEAST_SEARCHED && (told.includes(secret) || told.includes(JSON.stringify(secret).slice(1, -1))),
   );
-  return stands ? undefined : { text: masked, kept };
+}
+
+/** True = a draft may hold a place of a secret. */
+export function hasPlace(draft: string): boolean {
+  return PLACE_ANYWHERE.test(draft);
+}
+
+/** The number of the secret that a text is the place of; `undefined` = it is no place. */
+export function numberOfPlace(text: string): number | undefined {
+  const number = PLACE.exec(text)?.[1];
+  return number === undefined ? undefined : Number(number);
+}
+
+/** A sentence for a place of a secret that the file has not. */
+export function noSecret(number: number): string {
+  return `the file in force has no secret ${number}; write one, or name a \`secret_file\``;
 }
 
 /**
@@ -51,42 +66,38 @@ export function withoutSecrets(text: string): Masked | undefined {
  */
 export function withSecrets(
   draft: string,
-  kept: readonly Kept[],
+  kept: readonly string[],
 ): { readonly text: string } | { readonly problem: string } {
-  if (!PLACE_ANYWHERE.test(draft)) return { text: draft };
+  if (!hasPlace(draft)) return { text: draft };
   const document = parsed(draft);
   const found = document && secretsIn(document);
   if (!found) return { problem: NOT_READ };
-  const back = new Map<Scalar, Kept>();
+  const back = new Map<Scalar, string>();
   for (const scalar of found) {
-    const number = PLACE.exec(String(scalar.value))?.[1];
+    const number = numberOfPlace(String(scalar.value));
     if (number === undefined) continue;
-    const one = kept[Number(number) - 1];
-    if (!one) {
-      return { problem: `draft: the file in force has no secret ${number}; write one, or name a \`secret_file\`` };
-    }
+    const one = kept[number - 1];
+    if (one === undefined) return { problem: `draft: ${noSecret(number)}` };
     back.set(scalar, one);
   }
-  const wanted = found.map((scalar) => back.get(scalar)?.value ?? String(scalar.value));
-  const isTrue = (text: string): boolean => {
-    const values = parsed(text) && secretsIn(parsed(text) as Document.Parsed)?.map(({ value }) => String(value));
-    return values !== undefined && values.length === wanted.length && values.every((value, at) => value === wanted[at]);
-  };
-  // As it stands in the file, if that means the same in its new place; else in quotes, which end nowhere else.
-  const same = replaced(draft, found, (scalar, source) => back.get(scalar)?.source ?? source);
-  if (isTrue(same)) return { text: same };
-  const quoted = replaced(draft, found, (scalar, source) => {
+  const wanted = found.map((scalar) => back.get(scalar) ?? String(scalar.value));
+  // In quotes, which end nowhere else, whatever is around them.
+  const text = replaced(draft, found, (scalar, source) => {
     const one = back.get(scalar);
-    return one ? JSON.stringify(one.value) : source;
+    return one === undefined ? source : JSON.stringify(one);
   });
-  return isTrue(quoted) ? { text: quoted } : { problem: NOT_READ };
+  const made = parsed(text);
+  const values = made && secretsIn(made)?.map(({ value }) => String(value));
+  const isTrue = values?.length === wanted.length && values.every((value, at) => value === wanted[at]);
+  return isTrue ? { text } : { problem: NOT_READ };
 }
 
 const NOT_READ =
   'draft: it is no YAML that the gateway reads, or gives a secret by an anchor or an alias, so that kept secrets cannot be put back';
 
+/** INVARIANT: nothing is silent. A silent library does not tell of a second document, which has secrets of its own. */
 function parsed(text: string): Document.Parsed | undefined {
-  const document = parseDocument(text, { logLevel: 'silent', prettyErrors: false, uniqueKeys: true });
+  const document = parseDocument(text, { prettyErrors: false, uniqueKeys: true });
   return document.errors.length > 0 ? undefined : document;
 }
 
@@ -111,15 +122,19 @@ function secretsIn(document: Document.Parsed): readonly Scalar[] | undefined {
 
 /** The secrets that the gateway would read, whatever leads to them, are these. */
 function isAllOf(document: Document.Parsed, found: readonly Scalar[]): boolean {
-  let read: unknown;
-  try {
-    read = document.toJS(ALIASES);
-  } catch {
-    return false;
-  }
-  const list = memberOf(read, LIST);
+  const list = memberOf(meaningOf(document)?.read, LIST);
   const values = Array.isArray(list) ? list.flatMap((key) => memberOf(key, SECRET) ?? []) : [];
   return values.length === found.length && values.every((value, at) => value === found[at]?.value);
+}
+
+/** `undefined` = it cannot be told, since an alias leads in a circle or too far. */
+function meaningOf(document: Document.Parsed): { readonly read: unknown; readonly json: string } | undefined {
+  try {
+    const read: unknown = document.toJS(ALIASES);
+    return { read, json: JSON.stringify(read) };
+  } catch {
+    return undefined;
+  }
 }
 
 function memberOf(value: unknown, name: string): unknown {

@@ -1,0 +1,97 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
+import { readPolicyDraft } from '../../../config/policy/draft.ts';
+import type { SecretOf } from '../../../config/policy/rules.ts';
+import { reason } from '../../../config/problem.ts';
+import type { State } from '../../../config/state.ts';
+import { OPERATION_NAMES } from '../../../operations/names.ts';
+import type { Role } from '../../api.ts';
+import { readPolicyText } from '../policy-file.ts';
+import { type Masked, noSecret, numberOfPlace, tells, withoutSecrets } from './policy-secrets.ts';
+
+/*
+ * The text of the policy file for those at the page. INVARIANT: it runs on a thread of its own. YAML takes a time that grows with the
+ * square of the members of a map.
+ */
+
+/** Longest text that is shown or taken, in characters. */
+export const MOST_TEXT = 200_000;
+
+/** The text of the policy file without its secrets, or the reason why it is not shown. */
+export type ShownPolicy =
+  | { readonly text: string; readonly revision: string }
+  | { readonly text: null; readonly why: string };
+
+/** The text for a caller of this role. */
+export function shownPolicy(state: State, role: Role): ShownPolicy {
+  const found = policyFor(state, role);
+  return 'why' in found ? { text: null, why: found.why } : { text: found.text, revision: found.revision };
+}
+
+/** The secrets of the file by their numbers in what a caller of this role is shown; none where it is not shown. */
+export function keptSecrets(state: State, role: Role): readonly string[] {
+  const found = policyFor(state, role);
+  return 'why' in found ? [] : found.kept;
+}
+
+/**
+ * The secrets of a draft. INVARIANT: a secret that a reader writes is another one than each of the gateway, so that no problem and no
+ * difference tells which of many guesses is right.
+ */
+export function secretsOfDraft(kept: readonly string[], role: Role): SecretOf {
+  const salt = randomBytes(32);
+  return (text) => {
+    const number = numberOfPlace(text);
+    if (number !== undefined) return kept[number - 1] ?? { message: noSecret(number) };
+    // One with blanks around it is refused without a comparison.
+    return role === 'full' || text !== text.trim() ? text : standIn(text, salt);
+  };
+}
+
+/** The same for the same text, as long as it, and known to nothing else. */
+function standIn(text: string, salt: Buffer): string {
+  const digest = createHmac('sha256', salt).update(text).digest('hex');
+  const length = Math.max(LEAST_STAND_IN, Buffer.byteLength(text));
+  return digest.repeat(Math.ceil(length / digest.length)).slice(0, length);
+}
+
+/** Shorter ones could meet by chance. */
+const LEAST_STAND_IN = 16;
+
+function policyFor(state: State, role: Role): (Masked & { readonly revision: string }) | { readonly why: string } {
+  const file = state.config.gateway.policy_file;
+  if (file === null) return { why: 'No policy file is configured.' };
+  let read: ReturnType<typeof readPolicyText>;
+  try {
+    read = readPolicyText(file);
+  } catch (error) {
+    return { why: `The policy file ${file} cannot be read: ${reason(error)}.` };
+  }
+  if (read.text.length > MOST_TEXT) return { why: TOO_LONG };
+  const masked = withoutSecrets(read.text);
+  if (!masked) return { why: NOT_KEPT_BACK };
+  if (masked.text.length > MOST_TEXT) return { why: TOO_LONG };
+  const why = role === 'full' ? undefined : hiddenFromReaders(state, read.text, masked);
+  return why === undefined ? { ...masked, revision: read.revision } : { why };
+}
+
+/** INVARIANT: a reader sees no text but that of the policy in force, since it is known of that one alone where its secrets are. */
+function hiddenFromReaders(state: State, text: string, masked: Masked): string | undefined {
+  const { policy, problems } = readPolicyDraft(state, text, { operations: OPERATION_NAMES, files: 'any' });
+  if (problems.length > 0 || !isDeepStrictEqual(structuredClone(policy), structuredClone(state.policy)))
+    return NOT_IN_FORCE;
+  const { apiKey, altApiKey, readOnlyApiKey } = state.secrets;
+  const secrets = [apiKey, altApiKey, readOnlyApiKey, ...state.policy.signingKeys.map(({ secret }) => secret)];
+  return tells(
+    masked.text,
+    secrets.filter((secret) => secret !== null),
+  ) === false
+    ? undefined
+    : NOT_KEPT_BACK;
+}
+
+const TOO_LONG = `The policy file has more than ${MOST_TEXT} characters: edit it on its machine.`;
+const NOT_KEPT_BACK =
+  'The policy file holds a secret in a way that this page cannot keep back, or is no YAML: edit it on its machine.';
+const NOT_IN_FORCE =
+  'The policy file is not the policy in force: it was changed since, or the reload refused it. Only those who may change it see it until then.';

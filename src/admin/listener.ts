@@ -14,9 +14,11 @@ import { AdmittedConnections } from './admitted.ts';
 import { hasQuery, isEmpty, say } from './answers.ts';
 import { REPEATED_MEMBER, readBodies } from './body.ts';
 import { addConsoleRoutes } from './console-routes.ts';
+import { inTurn } from './in-turn.ts';
 import { addKeyRoutes, type KeySource } from './key-routes.ts';
 import { addNodeRoutes, type NodeSource } from './node-routes.ts';
 import type { Readiness } from './pages.ts';
+import { sharedPage } from './shared-page.ts';
 import { slowed } from './slowed.ts';
 import { addTokenRoute, type TokenSource } from './token-route.ts';
 import type { WebUiOptions } from './web-ui-routes.ts';
@@ -69,6 +71,8 @@ const REQUEST_TIMEOUT_MS = 10_000;
 /** Milliseconds between looks for heads and requests that are out of time. */
 const LOOK_MS = 1000;
 const KEEP_ALIVE_MS = 5_000;
+/** Node reads all requests of a packet at once, before the first of them is answered. */
+const REQUESTS_PER_CONNECTION = 100;
 
 /** Opens the admin port. Rejects if the port is not available. */
 export async function createAdminListener(options: AdminListenerOptions): Promise<AdminListener> {
@@ -77,6 +81,7 @@ export async function createAdminListener(options: AdminListenerOptions): Promis
   const connections = new AdmittedConnections(MAX_CONNECTIONS);
   app.server.on('connection', (socket: Socket) => connections.admit(socket));
   app.server.headersTimeout = HEAD_TIMEOUT_MS;
+  app.server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION;
   readBodies(app);
   protect(app, options, connections);
   answerFaults(app, options.source);
@@ -163,6 +168,7 @@ function protect(app: FastifyInstance, options: AdminListenerOptions, connection
   const local = isLoopback(host);
   app.addHook('onRequest', async (request, reply) => {
     const { socket } = request.raw;
+    if (!(await inTurn(socket, reply.raw))) return reply.hijack();
     connections.began(socket);
     reply.header('cache-control', 'no-store').header('x-content-type-options', 'nosniff');
     const hosts = request.raw.headersDistinct.host;
@@ -230,9 +236,10 @@ function answerFaults(app: FastifyInstance, source: AdminSource): void {
 }
 
 function addOpenPages(app: FastifyInstance, { source }: AdminListenerOptions): void {
+  const metrics = sharedPage(source.metrics);
   app.get('/metrics', { config: { guard: { token: 'for metrics' } } }, async (request, reply) => {
     const wanted = /application\/openmetrics-text/i.test(request.headers.accept ?? '') ? 'openmetrics' : 'prometheus';
-    const { contentType, text } = await source.metrics(wanted);
+    const { contentType, text } = await metrics(wanted);
     return await reply.type(contentType).send(text);
   });
   app.get('/-/live', { config: { guard: { token: 'none' } } }, async () => ({ live: true }));

@@ -2,8 +2,10 @@ import { mkdtempSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import t from 'tap';
 import { createAdminListener } from '../../src/admin/listener.ts';
+import { sharedPage } from '../../src/admin/shared-page.ts';
 import type { AdminAct } from '../../src/audit/act.ts';
 import { makeDevCerts } from '../../src/cli/init/dev-certs.ts';
 import { ConfigError } from '../../src/config/problem.ts';
@@ -393,9 +395,57 @@ t.test('guessing the token on one connection is slowed, and other connections do
   let text = '';
   socket.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')));
   const refused = () => text.split('HTTP/1.1 401').length - 1;
-  socket.write(one.repeat(guesses));
+  // As a client does that sends its next request with each answer.
+  let sent = 0;
+  const send = (): void => {
+    for (; sent < guesses && sent < refused() + 8; sent += 1) socket.write(one);
+  };
+  socket.on('data', send);
+  send();
   await until(() => refused() >= 50, 'the first 50 come at once');
   t.equal((await askAdmin(gateway.admin, '/-/status', { token: ADMIN_TOKEN })).status, 200);
   t.ok(refused() < guesses, 'the right token is answered before the last wrong ones');
   await until(() => refused() === guesses, 'all are answered');
+});
+
+t.test(
+  'requests that come one behind the other are carried out in turn, and too many end their connection only',
+  async (t) => {
+    const gateway = await startSupervised({ settings: TOKEN });
+    t.teardown(gateway.close);
+    const answersTo = async (targets: readonly string[]): Promise<readonly string[]> => {
+      const socket = connect(gateway.admin, '127.0.0.1');
+      socket.on('error', () => undefined);
+      const last = targets.length - 1;
+      const head = (target: string, at: number) =>
+        `GET ${target} HTTP/1.1\r\nhost: localhost\r\n${at === last ? 'connection: close\r\n' : ''}\r\n`;
+      socket.write(targets.map(head).join(''));
+      const bytes = await text(socket).catch(() => '');
+      return bytes.match(/HTTP\/1\.1 \d{3}/g) ?? [];
+    };
+    const some = ['/metrics', '/-/live', '/-/none', '/metrics', '/-/live'];
+    t.strictSame(
+      await answersTo(some),
+      ['200', '200', '404', '200', '200'].map((status) => `HTTP/1.1 ${status}`),
+      'each is answered, in its order',
+    );
+    const many = await answersTo(Array.from({ length: 1000 }, () => '/metrics'));
+    t.ok(many.length <= 17, `${many.length} of a thousand are answered`);
+    t.equal((await askAdmin(gateway.admin, '/-/live')).status, 200);
+  },
+);
+
+t.test('a page that many ask for at once is made a few times a second', async (t) => {
+  const alive = setInterval(() => undefined, 1000);
+  t.teardown(() => clearInterval(alive));
+  let made = 0;
+  const page = sharedPage(async (kind: string) => {
+    made += 1;
+    return `${kind} ${made}`;
+  });
+  const first = await Promise.all(Array.from({ length: 40 }, () => page('a')));
+  t.equal(new Set(first).size, 40, 'the first ones are made for each');
+  const later = await Promise.all(Array.from({ length: 500 }, (_, at) => page(at % 2 === 0 ? 'a' : 'b')));
+  t.equal(new Set(later).size, 2, 'then those who wait share one of each kind');
+  t.ok(later.every((text, at) => text.startsWith(at % 2 === 0 ? 'a' : 'b')));
 });

@@ -6,7 +6,7 @@ const RATE = { everyMs: 200, ahead: 40, longestMs: 1000 } as const;
 
 /**
  * A page that takes long to make, and that strangers may ask for: those who ask while it is made share it, and it is made in moderate
- * numbers, whoever asks how often.
+ * numbers, however many ask.
  */
 export function sharedPage<K, T>(make: (kind: K) => Promise<T>): (kind: K) => Promise<T> {
   const spacing = new Spacing(RATE);

@@ -21,6 +21,8 @@ import { UpstreamPlaces } from './upstream-places.ts';
 
 /** Fields of a head beside its headers (RFC 9113 section 8.3.1). */
 const PSEUDO_HEADERS = 4;
+/** Part of the streams that answered requests may have whose bodies go on. */
+const GOING_ON_SHARE = 0.5;
 
 /**
  * One client connection of REST over HTTP/2: its streams, their windows, and the order of what is written.
@@ -50,6 +52,8 @@ export class Http2Connection implements ClientEvents<Http2Head>, StreamConnectio
   readonly #departure: Departure;
   readonly #streams = new StreamMap<Http2Stream>();
   readonly #ended = new EndedStreams();
+  /** Answered streams whose clients have not ended their bodies, the oldest first. */
+  readonly #goingOn = new Set<Http2Stream>();
   readonly #bodies: IncomingBodies;
   #activeAt: number;
 
@@ -281,11 +285,22 @@ export class Http2Connection implements ClientEvents<Http2Head>, StreamConnectio
   }
 
   settle(stream: Http2Stream): void {
-    if (stream.endSent && stream.clientEnded) this.#close(stream, true);
+    if (!stream.endSent) return;
+    if (stream.clientEnded) this.#close(stream, true);
+    else this.#bodyGoesOn(stream);
+  }
+
+  /** Other requests of the connection find a place: of answered ones whose bodies go on, the oldest ends (RFC 9113 section 8.1). */
+  #bodyGoesOn(stream: Http2Stream): void {
+    if (stream.closed) return;
+    this.#goingOn.add(stream);
+    const [oldest] = this.#goingOn;
+    if (this.#goingOn.size > this.client.maxStreams * GOING_ON_SHARE) oldest?.reset(ErrorCode.NO_ERROR);
   }
 
   #close(stream: Http2Stream, whole: boolean): void {
     if (!this.#streams.delete(stream.id)) return;
+    this.#goingOn.delete(stream);
     this.#activeAt = this.now;
     this.client.heads.give(stream.headBytes);
     this.#counted?.ended();

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:http2';
 import t from 'tap';
-import { FrameType, parseSettings, SettingId } from '../../../src/http2/frames.ts';
+import { ErrorCode, FrameType, parseSettings, SettingId } from '../../../src/http2/frames.ts';
 import { encodeHeaders } from '../../../src/http2/hpack.ts';
 import { writeData, writeHeaders } from '../../../src/http2/write-frames.ts';
 import { WindowBudget } from '../../../src/rest/http2/window-budget.ts';
@@ -126,5 +126,25 @@ t.test('a stranger has 100 requests open, and one more is refused', async (t) =>
   client.send(...ids.map((id) => writeHeaders(id, encodeHeaders(put('wrong')), false)));
   const outcomes = await Promise.all(ids.map((id) => outcome(client, id)));
   t.strictSame(outcomes, [...Array(100).fill('status 401'), 'reset 7']);
+  client.socket.destroy();
+});
+
+t.test('refused requests whose bodies never end leave half of the streams to others', async (t) => {
+  const client = await open();
+  const resets = (): number[] =>
+    client.frames.flatMap(({ type, streamId }) => (type === FrameType.RST_STREAM ? [streamId] : []));
+  for (let at = 0; at < 60; at += 1) client.send(writeHeaders(2 * at + 1, encodeHeaders(put('wrong')), false));
+  await client.until((frames) => frames.find(({ type, streamId }) => type === FrameType.HEADERS && streamId === 119));
+  // 100 streams are offered to a stranger: 50 such requests stay, each further one ends the oldest.
+  await client.until(() => (resets().length === 10 ? true : undefined));
+  t.strictSame(
+    resets(),
+    Array.from({ length: 10 }, (_, at) => 2 * at + 1),
+  );
+  const codes = client.frames.flatMap(({ type, payload }) =>
+    type === FrameType.RST_STREAM ? [payload.readUInt32BE(0)] : [],
+  );
+  t.strictSame([...new Set(codes)], [ErrorCode.NO_ERROR], 'each was answered before');
+  t.equal(await ask(client, 1001, 'main'), 'status 200', 'another caller finds a place');
   client.socket.destroy();
 });

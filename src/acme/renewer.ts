@@ -268,6 +268,13 @@ class Renewing implements Renewer {
       return await open(keyPem);
     };
     if (known?.directory !== settings.directory) return await fresh();
+    if (!(await readAccountKey(known.keyPem).catch(() => undefined))) {
+      this.#options.log.warn(
+        { directory: settings.directory },
+        'the key of the account cannot be read: a new one is made',
+      );
+      return await fresh();
+    }
     try {
       return await open(known.keyPem);
     } catch (error) {

@@ -158,6 +158,17 @@ t.test('the account was closed: a new one is made, and told', { skip }, async (t
   t.equal(pebble.count('accounts in memory'), 2);
 });
 
+t.test('an account whose key is damaged is replaced', { skip }, async (t) => {
+  const { pebble, port } = await authority(t);
+  const settings = settingsFor(pebble);
+  const account = join(settings.folder, 'account.json');
+  writeFileSync(account, JSON.stringify({ directory: settings.directory, keyPem: 'nothing of use' }));
+  const one = await startRenewer(t, settings, { port });
+  await issued(one);
+  t.equal(one.lines[0], 'the key of the account cannot be read: a new one is made');
+  t.match(readFileSync(account, 'utf8'), /BEGIN PRIVATE KEY/);
+});
+
 t.test('a stored certificate that is damaged is replaced', { skip }, async (t) => {
   const { pebble, port } = await authority(t);
   const settings = settingsFor(pebble);

@@ -4,6 +4,7 @@ import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, ty
 import type { AdminAct } from '../audit/act.ts';
 import type { Console } from '../console/server/console.ts';
 import { HandshakeBudget } from '../limits/handshake-budget.ts';
+import { WorkScheduler } from '../limits/work-scheduler.ts';
 import { countAll } from '../net/count-all.ts';
 import { LIFT_REFUSALS } from '../observability/asked-change.ts';
 import type { MetricsPage } from '../observability/metrics/page.ts';
@@ -122,6 +123,7 @@ function countHandshakes({ server }: FastifyInstance, { tls, source }: AdminList
     budget: new HandshakeBudget(),
     now: () => performance.now(),
     faulted: () => source.refused(),
+    scheduler: new WorkScheduler(source.fault),
   };
   countAll(server, bounds, source.fault);
 }

@@ -155,6 +155,7 @@ function openTls(
     budget: new HandshakeBudget(),
     now: () => performance.now(),
     faulted: options.connections?.fault,
+    scheduler: options.relay.scheduler,
   };
   const bounded = new BoundedHandshakes(server, bounds);
   const asks = tls.requestCert === true;

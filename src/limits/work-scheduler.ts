@@ -21,6 +21,9 @@ export const Cost = {
   SERVER_REQUEST: 40,
   /** A TLS handshake begins. */
   HANDSHAKE: 80,
+  /** OpenSSL gets a record of TLS, and one without content, which may be a KeyUpdate. */
+  TLS_RECORD: 1,
+  EMPTY_TLS_RECORD: 4,
 } as const;
 
 /**

@@ -4,6 +4,7 @@ import type { TLSSocket, Server as TlsServer } from 'node:tls';
 import type { Guard } from '../lifetime/guard.ts';
 import type { HandshakeBudget } from '../limits/handshake-budget.ts';
 import { clientNetworkOf } from '../limits/peer-address.ts';
+import { Cost, type WorkScheduler } from '../limits/work-scheduler.ts';
 import { clientAddressOf, noteCarrier } from './client-address.ts';
 import { RecordCount } from './record-count.ts';
 
@@ -34,6 +35,8 @@ export interface HandshakeBounds {
   readonly now: () => number;
   /** Told of a client that sends more, and of one whose records carry nothing. */
   readonly faulted: ((fault: 'handshake_size' | 'tls_records') => void) | undefined;
+  /** Records take turns with everything else. */
+  readonly scheduler: WorkScheduler;
 }
 
 /**
@@ -142,7 +145,11 @@ class BoundedHandshake extends EventEmitter {
     carrier.allowHalfOpen = true;
     carrier.on(
       'data',
-      guard.entry((chunk: Buffer) => (this.#secure ? this.#pass(chunk, this.#secure) : this.#take(chunk))),
+      guard.entry((chunk: Buffer) => {
+        if (!this.#secure) this.#take(chunk);
+        else if (bounds.scheduler.crowded) this.#wait(chunk, this.#secure);
+        else this.#pass(chunk, this.#secure);
+      }),
     );
     carrier.once(
       'end',
@@ -216,7 +223,10 @@ class BoundedHandshake extends EventEmitter {
     else this.#take(rest);
   }
 
-  /** Bytes after the handshake. INVARIANT: OpenSSL gets no more records at a time than may be empty ones. */
+  /**
+   * Bytes after the handshake. INVARIANT: OpenSSL gets no more records at a time than may be empty ones, and no more in a turn of the
+   * event loop than other work gets.
+   */
   #pass(chunk: Buffer, secure: TLSSocket): void {
     for (let from = 0; from < chunk.length && !this.carrier.destroyed; ) {
       const to = this.#records.advance(chunk, from, LOOK_RECORDS);
@@ -227,10 +237,30 @@ class BoundedHandshake extends EventEmitter {
       // A record with content has one byte at least.
       const full = Math.min(records, secure.bytesRead - before);
       this.#empty = Math.max(0, this.#empty + records - 2 * full);
-      if (this.#empty <= MOST_EMPTY) continue;
-      this.#bounds.faulted?.('tls_records');
-      this.carrier.destroy();
+      if (this.#empty > MOST_EMPTY) {
+        this.#bounds.faulted?.('tls_records');
+        this.carrier.destroy();
+        return;
+      }
+      const cost = full * Cost.TLS_RECORD + (records - full) * Cost.EMPTY_TLS_RECORD;
+      if (!this.#bounds.scheduler.spend(cost) && from < chunk.length) {
+        this.#wait(chunk.subarray(from), secure);
+        return;
+      }
     }
+  }
+
+  /** INVARIANT: no byte passes one that waits: the socket is paused until then. */
+  #wait(rest: Buffer, secure: TLSSocket): void {
+    this.#held = rest;
+    this.carrier.pause();
+    const again = this.#bounds.guard.entry(() => {
+      this.#held = undefined;
+      if (this.carrier.destroyed) return;
+      this.#pass(rest, secure);
+      if (!this.#held && !this.#paused) this.carrier.resume();
+    });
+    this.#bounds.scheduler.wait(again);
   }
 
   /** Holds bytes that may be certificates if the budget is used up. */

@@ -86,6 +86,7 @@ export async function createRestListener(options: RestListenerOptions): Promise<
           budget: new HandshakeBudget(),
           now: () => performance.now(),
           faulted: options.connections?.fault,
+          scheduler: options.scheduler,
         },
         toLane: transports.take,
         idleRecords,

@@ -12,6 +12,7 @@ import {
 import t, { type Test } from 'tap';
 import { Guard } from '../../src/lifetime/guard.ts';
 import { HandshakeBudget } from '../../src/limits/handshake-budget.ts';
+import { WorkScheduler } from '../../src/limits/work-scheduler.ts';
 import { BoundedHandshakes } from '../../src/net/bounded-handshake.ts';
 import { carrierOf, clientAddressOf } from '../../src/net/client-address.ts';
 import { runCerts } from '../support/certs.ts';
@@ -35,6 +36,7 @@ async function portOf(t: Test, tls: TlsServer, budget: HandshakeBudget, maxBytes
     budget,
     now: () => 0,
     faulted: (fault) => faults.push(fault),
+    scheduler: new WorkScheduler((error) => t.fail(String(error))),
   });
   const server = createServer((socket) => {
     const end = (): void => void socket.destroy();
@@ -139,6 +141,27 @@ t.test('records without content are bounded, before OpenSSL has them', async (t)
     t.strictSame(faults, isEnded ? ['tls_records'] : [], sentence);
     t.equal(seen.length, 1);
   }
+});
+
+t.test('the records of many connections take turns with everything else', async (t) => {
+  const { port, fed, faults } = await echo(t, new HandshakeBudget());
+  const clients = await Promise.all(Array.from({ length: 20 }, () => openRawRecords({ port, ca: readFileSync(ca) })));
+  t.teardown(() => {
+    for (const { socket } of clients) socket.destroy();
+  });
+  const bursts = clients.map(({ keyUpdates }) => keyUpdates(250));
+  const all = fed() + bursts.reduce((sum, { length }) => sum + length, 0);
+  for (const [at, { carrier }] of clients.entries()) carrier.write(bursts[at] ?? '');
+  let most = 0;
+  for (let before = fed(), turns = 0; fed() < all && turns < 100_000; turns += 1) {
+    await new Promise((resolve) => setImmediate(resolve));
+    most = Math.max(most, fed() - before);
+    before = fed();
+  }
+  t.equal(fed(), all, 'all are fed');
+  // Four units each, of 200 in a turn; the last piece may go beyond, and one that comes by itself.
+  t.ok(most <= 27 * 64 * 6, `${most / 27} in one turn`);
+  t.same(faults, []);
 });
 
 t.test('records of one byte each, and large ones, pass in any number', async (t) => {

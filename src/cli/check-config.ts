@@ -156,7 +156,9 @@ async function sharedKeyWarnings({ config, policy }: State): Promise<readonly st
   if (!address) return [];
   const place = 'gateway.shared.keys';
   try {
-    const { records } = await withRedisLink(address, PATIENCE_MS, (link) => readKeyHash(link, address.prefix));
+    const { records } = await withRedisLink(address, PATIENCE_MS, (link) =>
+      readKeyHash(link, address.prefix, Date.now()),
+    );
     return [...records].flatMap(([id, { entry }]) => {
       if (!entry) return `${place}: the record \`${id}\` in redis is damaged: this key is refused`;
       const gone = limitsGone(entry.limits, policy.limits ?? []);

@@ -37,7 +37,7 @@ const gatewayOn = (t: Test, redis: { readonly url: string }, settings: object = 
 function storageOn(redis: RedisServer) {
   const address = { host: '127.0.0.1', port: redis.port, tls: false, database: 0, prefix: PREFIX };
   const on = onRedisAt({ ...address, ca: undefined, username: undefined, password: undefined });
-  return { on, storage: redisKeyStorage(PREFIX, on) };
+  return { on, storage: redisKeyStorage({ prefix: PREFIX, on, now: Date.now }) };
 }
 
 async function change({ operator }: RedisGateway, request: KeyRequest): Promise<Extract<KeyChanged, { ok: true }>> {
@@ -136,7 +136,53 @@ t.test('named keys shared through a Redis server', { skip: NO_REDIS }, async (t)
     await addKey(storage, { id: 'far1', name: 'Team', access: 'r', expires_at: 'never' }, NOW);
     const json = redis.cli('hget', KEYS, 'far1').replace(/^\d+ /, '');
     redis.cli('hset', KEYS, 'far1', `9007199254740992 ${json}`);
-    await t.rejects(setFields(storage, 'far1', { state: 'disabled' }), { message: /is not of this gateway/ });
+    await t.rejects(setFields(storage, 'far1', { state: 'disabled' }), { message: /no key has the id/ }, 'damaged');
+  });
+
+  t.test('a mark far ahead of the time is put right, and neither undoes nor hinders a change', async (t) => {
+    const redis = await redisOf(t);
+    const [one, two] = [await gatewayOn(t, redis), await gatewayOn(t, redis)];
+    const { storage } = storageOn(redis);
+    const key = await create(one, 'first');
+    await two.becomes(key, SERVED);
+    const mark = (): string => redis.cli('hget', KEYS, '@');
+    const origin = mark().split(' ')[2];
+    const put = (text: string): void => {
+      redis.cli('hset', KEYS, '@', text);
+      redis.cli('publish', `${KEYS}:changed`, '1');
+    };
+    const isRight = () => /^1 \d{13} \w+$/.test(mark()) && mark().endsWith(` ${origin}`);
+    for (const [at, version] of ['9007199254740991', '9999999999999999', String(NOW + 367 * 86_400_000)].entries()) {
+      const id = `made${at}`;
+      redis.cli('hset', KEYS, '@', `1 ${version} ${origin}`);
+      await addKey(storage, { id, name: 'Team', access: 'r', expires_at: 'never' }, NOW);
+      t.ok(isRight(), `${version}: a change puts it right`);
+      await change(two, on('first', at % 2 === 0 ? 'disable' : 'enable'));
+      await one.becomes(key, at % 2 === 0 ? REFUSED : SERVED);
+      put(`1 ${version} ${origin}`);
+      await until(isRight, `${version}: the gateway puts it right`);
+      t.equal(redis.cli('hexists', KEYS, id), '1', 'a key that was made meanwhile stays');
+    }
+    const before = mark();
+    put(`1 ${Date.now() + 3_600_000} ${origin}`);
+    await change(one, on('first', 'enable'));
+    await two.becomes(key, SERVED);
+    put(before);
+    const later = await create(one, 'later');
+    await two.becomes(later, SERVED);
+    await until(() => Number(mark().split(' ')[1]) > Date.now(), 'a mark that is behind is put ahead again');
+    await addKey(storage, { id: 'last', name: 'Team', access: 'r', expires_at: 'never' }, NOW);
+    await change(one, on('first', 'disable'));
+    await two.becomes(key, REFUSED);
+    t.strictSame(
+      ['later', 'last'].map((id) => redis.cli('hexists', KEYS, id)),
+      ['1', '1'],
+      'no key vanishes',
+    );
+    redis.cli('hset', KEYS, '@', `1 12345678901234567 ${origin}`);
+    await t.rejects(addKey(storage, { id: 'form', name: 'Team', access: 'r', expires_at: 'never' }, NOW), {
+      message: /another format/,
+    });
   });
 
   for (const [how, gone, back] of [

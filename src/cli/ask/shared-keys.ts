@@ -16,7 +16,9 @@ export async function withSharedKeys(state: State, { online }: OnlineFlag): Prom
   const address = online && config.gateway.shared.keys ? redisAddressOf(config) : undefined;
   if (!address) return state;
   try {
-    const { records } = await withRedisLink(address, PATIENCE_MS, (link) => readKeyHash(link, address.prefix));
+    const { records } = await withRedisLink(address, PATIENCE_MS, (link) =>
+      readKeyHash(link, address.prefix, Date.now()),
+    );
     const namedKeys = [...records.values()].flatMap(({ settings }) => settings ?? []);
     const gateway = { ...config.gateway, shared: { ...config.gateway.shared, keys: false } };
     return { ...state, config: { ...config, gateway }, policy: { ...policy, namedKeys } };

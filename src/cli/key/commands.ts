@@ -157,7 +157,7 @@ function placeOf(flags: KeyFlags): KeyPlace {
   if (address) {
     const on = onRedisAt(address);
     return {
-      storage: redisKeyStorage(address.prefix, on),
+      storage: redisKeyStorage({ prefix: address.prefix, on, now: Date.now }),
       limits,
       taken,
       uses: () => on((link) => readUses(link, address.prefix)),

@@ -8,6 +8,8 @@ import { RedisContentFault } from '../../redis/link.ts';
  * The hash of named keys in Redis. A field is an id, its value `VERSION RECORD`: the record in JSON, as an entry of the file,
  * and the version of its last change. The field `@` is the mark: `1 VERSION ORIGIN`, the format, the version of the last
  * change of any record, and a random name of this hash. Versions grow, and are at least the time of the server in milliseconds.
+ * INVARIANT: no gateway writes one that is far ahead of the time, so one that is was written by another: it is not believed. A counter
+ * that was would take every later change for an older one, also after it was put right.
  */
 
 export const HASH = 'keys';
@@ -30,7 +32,8 @@ export interface KeyRecord {
 /** The mark of the hash. */
 export interface KeyMark {
   readonly text: string;
-  readonly version: number;
+  /** `undefined` = it is not believed. */
+  readonly version: number | undefined;
   readonly origin: string;
 }
 
@@ -38,14 +41,22 @@ export type KeyRecords = ReadonlyMap<string, KeyRecord>;
 
 const MARK_FORM = /^1 (\d{1,16}) (\w{1,64})$/;
 const RECORD_FORM = /^(\d{1,16}) /;
+/** Versions that are as many milliseconds ahead of the time are damaged: clocks are not as wrong. */
+export const FAR_AHEAD_MS = 366 * 86_400_000;
+
+/** The version; `undefined` = it is not believed. @param now milliseconds since 1970 */
+function believed(digits: string | undefined, now: number): number | undefined {
+  const version = Number(digits ?? Number.NaN);
+  return version <= now + FAR_AHEAD_MS ? version : undefined;
+}
 
 /** The mark; `undefined` = the hash is empty. Throws `RedisContentFault` for a hash of something else. */
-export function markIn(fields: ReadonlyMap<string, string>): KeyMark | undefined {
+export function markIn(fields: ReadonlyMap<string, string>, now: number): KeyMark | undefined {
   if (fields.size === 0) return undefined;
   const text = fields.get(MARK);
   const [, version, origin] = MARK_FORM.exec(text ?? '') ?? [];
   if (text !== undefined && version !== undefined && origin !== undefined) {
-    return { text, version: Number(version), origin };
+    return { text, version: believed(version, now), origin };
   }
   throw new RedisContentFault(
     text === undefined ? 'the hash of named keys is not of this gateway' : 'the hash of named keys has another format',
@@ -53,20 +64,21 @@ export function markIn(fields: ReadonlyMap<string, string>): KeyMark | undefined
 }
 
 /** The records. One that did not change since is not read again. */
-export function recordsIn(fields: ReadonlyMap<string, string>, known: KeyRecords): KeyRecords {
+export function recordsIn(fields: ReadonlyMap<string, string>, known: KeyRecords, now: number): KeyRecords {
   const records = new Map<string, KeyRecord>();
   for (const [id, text] of fields) {
     if (id === MARK) continue;
     const old = known.get(id);
-    records.set(id, old?.text === text ? old : recordOf(id, text));
+    records.set(id, old?.text === text ? old : recordOf(id, text, now));
   }
   return records;
 }
 
-function recordOf(id: string, text: string): KeyRecord {
-  const version = RECORD_FORM.exec(text)?.[1];
-  const entry = version === undefined ? undefined : entryOf(id, text.slice(version.length + 1));
-  return { version: Number(version ?? Number.POSITIVE_INFINITY), text, entry, settings: entry && settingsOf(entry) };
+function recordOf(id: string, text: string, now: number): KeyRecord {
+  const digits = RECORD_FORM.exec(text)?.[1];
+  const version = believed(digits, now);
+  const entry = version === undefined ? undefined : entryOf(id, text.slice((digits?.length ?? 0) + 1));
+  return { version: version ?? Number.POSITIVE_INFINITY, text, entry, settings: entry && settingsOf(entry) };
 }
 
 function entryOf(id: string, json: string): KeyEntry | undefined {
@@ -95,6 +107,8 @@ export interface KeysMerged {
   readonly lost: readonly (readonly [id: string, record: KeyRecord])[];
   /** Records that Redis has although they were deleted. */
   readonly deleted: readonly string[];
+  /** The mark is not believed, or is behind what is known of this hash: changes of others would be taken for older ones. */
+  readonly isMarkWrong: boolean;
 }
 
 /**
@@ -106,7 +120,8 @@ export function mergeKeys(known: KnownKeys, mark: KeyMark | undefined, stored: K
   const lost: (readonly [string, KeyRecord])[] = [];
   const deleted: string[] = [];
   const isOurs = mark !== undefined && mark.origin === known.origin;
-  const hasLess = known.version > 0 && (!isOurs || mark.version < known.version);
+  const isBehind = mark?.version !== undefined && mark.version < known.version;
+  const hasLess = known.version > 0 && (!isOurs || isBehind);
   for (const [id, record] of stored) {
     const old = known.records.get(id);
     if (old?.entry && old.version > record.version) continue;
@@ -119,8 +134,18 @@ export function mergeKeys(known: KnownKeys, mark: KeyMark | undefined, stored: K
     records.set(id, record);
     lost.push([id, record]);
   }
-  const version = Math.max(known.version, mark?.version ?? 0);
+  // Instead of a mark that is not believed, the newest record tells how far the hash is.
+  const isDamaged = mark !== undefined && mark.version === undefined;
+  const newest = isDamaged ? newestOf(stored) : (mark?.version ?? 0);
+  const version = Math.max(known.version, newest);
   const origin = mark?.origin ?? known.origin;
   // INVARIANT: the gateway removes nothing from another hash.
-  return { known: { version, origin, records }, lost, deleted: isOurs ? deleted : [] };
+  return {
+    ...{ known: { version, origin, records }, lost, deleted: isOurs ? deleted : [] },
+    isMarkWrong: isDamaged || (isOurs && isBehind),
+  };
+}
+
+function newestOf(records: KeyRecords): number {
+  return Math.max(0, ...[...records.values()].flatMap(({ version }) => (Number.isFinite(version) ? version : [])));
 }

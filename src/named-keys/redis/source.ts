@@ -98,7 +98,10 @@ class KeysInRedis implements SharedKeys {
     this.#useWriter = new UseWriter({ prefix: this.#prefix, onLink, used: options.used });
     this.place = {
       name: 'redis',
-      storage: redisKeyStorage(this.#prefix, onLink),
+      storage: redisKeyStorage({
+        ...{ prefix: this.#prefix, on: onLink, now: options.now },
+        version: () => this.#known.version,
+      }),
       apply: async () => {
         const problems = await this.#nextRead();
         return problems.length === 0 ? { ok: true } : { ok: false, problems };
@@ -162,9 +165,10 @@ class KeysInRedis implements SharedKeys {
   async #read(link: RedisLink, { whole, told }: RedisAsked): Promise<void> {
     const waiting = this.#waiting.splice(0);
     try {
+      const now = this.#options.now();
       const read = whole
-        ? await readKeyHash(link, this.#prefix, this.#known.records)
-        : await readKeyChanges(link, this.#prefix, this.#known, told);
+        ? await readKeyHash(link, this.#prefix, now, this.#known.records)
+        : await readKeyChanges(link, this.#prefix, this.#known, { ids: told, now });
       this.#readAt = this.#options.now();
       if (read) await this.#take(link, read.mark, mergeKeys(this.#known, read.mark, read.records));
       for (const resolve of waiting) resolve([]);
@@ -203,15 +207,22 @@ class KeysInRedis implements SharedKeys {
     return this.#publishing;
   }
 
-  async #repair(link: RedisLink, mark: KeyMark | undefined, { known, lost, deleted }: KeysMerged): Promise<void> {
-    if (lost.length + deleted.length === 0) return;
-    const { log } = this.#options;
+  async #repair(link: RedisLink, mark: KeyMark | undefined, merged: KeysMerged): Promise<void> {
+    const { known, lost, deleted, isMarkWrong } = merged;
+    if (lost.length + deleted.length === 0 && !isMarkWrong) return;
+    const { log, now } = this.#options;
+    const isDamaged = mark !== undefined && mark.version === undefined;
     try {
-      const next = `1 ${known.version} ${known.origin ?? 'restored'}`;
+      // Each version until now may have been given by changes that a damaged mark does not tell of.
+      const version = isDamaged ? Math.max(known.version, now()) : known.version;
+      const next = `1 ${version} ${known.origin ?? 'restored'}`;
       const args = [mark?.text ?? '', next, this.#prefix + CHANNEL, String(lost.length)];
       const sets = lost.flatMap(([id, { text }]) => [id, text]);
       const answer = await link.eval(REPAIR, [this.#prefix + HASH], [...args, ...sets, ...deleted]);
       if (answer !== 'ok') return;
+      if (isDamaged)
+        log.warn({}, 'the mark of named keys in redis had a version far ahead of the time; the gateway put it right');
+      if (lost.length + deleted.length === 0) return;
       log.warn(
         { keys: lost.length + deleted.length },
         'redis had lost changes of named keys; the gateway made them again',
@@ -219,7 +230,7 @@ class KeysInRedis implements SharedKeys {
     } catch (error) {
       log.warn(
         { reason: describeRedisFault(error) },
-        'redis has lost named keys and does not let this gateway write them',
+        'redis has lost named keys or holds a damaged mark, and does not let this gateway write them',
       );
     }
   }

@@ -29,15 +29,16 @@ const NOTHING: KeyRecords = new Map();
 /** Runs work on a connection. */
 export type OnRedis = <T>(work: (link: RedisLink) => Promise<T>) => Promise<T>;
 
-/** The whole hash. */
+/** The whole hash. @param now milliseconds since 1970 */
 export async function readKeyHash(
   link: RedisLink,
   prefix: string,
+  now: number,
   known: KeyRecords = NOTHING,
 ): Promise<{ readonly mark: KeyMark | undefined; readonly records: KeyRecords }> {
   const fields = await link.read(prefix + HASH, MAX_KEYS + 1, 'named keys');
-  const mark = markIn(fields);
-  return { mark, records: recordsIn(fields, known) };
+  const mark = markIn(fields, now);
+  return { mark, records: recordsIn(fields, known, now) };
 }
 
 /** Reads the records with these ids; `undefined` = nothing has changed since the last read. */
@@ -45,18 +46,18 @@ export async function readKeyChanges(
   link: RedisLink,
   prefix: string,
   { version, records }: KnownKeys,
-  ids: ReadonlySet<string>,
+  { ids, now }: { readonly ids: ReadonlySet<string>; readonly now: number },
 ): Promise<{ readonly mark: KeyMark | undefined; readonly records: KeyRecords } | undefined> {
   const hash = prefix + HASH;
   const [fields, count] = await Promise.all([link.pick(hash, [MARK, ...ids]), link.count(hash)]);
-  const mark = markIn(fields);
+  const mark = markIn(fields, now);
   const next = new Map(records);
   for (const id of ids) next.delete(id);
-  const picked = recordsIn(fields, records);
+  const picked = recordsIn(fields, records, now);
   for (const [id, record] of picked) next.set(id, record);
   const newest = Math.max(version, ...[...picked.values()].map((record) => record.version));
   // INVARIANT: these records are all that changed, or everything is read. A deletion has no record, and so is read with everything.
-  if (mark?.version !== newest || count !== next.size + 1) return await readKeyHash(link, prefix, records);
+  if (mark?.version !== newest || count !== next.size + 1) return await readKeyHash(link, prefix, now, records);
   return picked.size === 0 ? undefined : { mark, records: next };
 }
 
@@ -71,14 +72,24 @@ export function onRedisAt(address: RedisAddress): OnRedis {
   return (work) => withRedisLink(address, DEADLINE_MS, work);
 }
 
+export interface RedisKeyStorageOptions {
+  readonly prefix: string;
+  readonly on: OnRedis;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** The version that a running gateway knows of: a change is made newer than that. Default: none. */
+  readonly version?: () => number;
+}
+
 /** Named keys in Redis. A damaged record is in no list, and its id is taken. */
-export function redisKeyStorage(prefix: string, on: OnRedis): KeyStorage {
+export function redisKeyStorage(options: RedisKeyStorageOptions): KeyStorage {
+  const { prefix, on, now } = options;
   return {
-    read: () => guarded('read', on, async (link) => entriesOf((await readKeyHash(link, prefix)).records)),
+    read: () => guarded('read', on, async (link) => entriesOf((await readKeyHash(link, prefix, now())).records)),
     edit: (decide) =>
       guarded('written', on, async (link) => {
         for (let tries = 0; tries < TRIES; tries += 1) {
-          const done = await tryEdit(link, prefix, decide);
+          const done = await tryEdit(link, options, decide);
           if (done) return done;
         }
         throw new KeyFault('locked', ['the key is changed by others at the moment: nothing was changed, try again']);
@@ -89,10 +100,10 @@ export function redisKeyStorage(prefix: string, on: OnRedis): KeyStorage {
 /** `undefined` = the record has changed since it was read. */
 async function tryEdit(
   link: RedisLink,
-  prefix: string,
+  { prefix, now, version = () => 0 }: RedisKeyStorageOptions,
   decide: (entries: readonly KeyEntry[]) => KeyChange,
 ): Promise<readonly KeyEntry[] | undefined> {
-  const { records } = await readKeyHash(link, prefix);
+  const { records } = await readKeyHash(link, prefix, now());
   const change = decide(entriesOf(records));
   const id = change.kind === 'add' ? change.entry.id : change.id;
   const before = records.get(id);
@@ -103,7 +114,7 @@ async function tryEdit(
     [prefix + HASH, prefix + USED],
     [
       ...[id, before?.text ?? '', after ? JSON.stringify(after) : ''],
-      ...[prefix + CHANNEL, String(MAX_KEYS), randomBytes(8).toString('hex')],
+      ...[prefix + CHANNEL, String(MAX_KEYS), randomBytes(8).toString('hex'), String(version())],
     ],
   );
   if (answer === 'conflict') return undefined;

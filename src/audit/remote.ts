@@ -33,9 +33,13 @@ function entriesOf(headers: readonly string[], name: string): readonly string[] 
   return entries;
 }
 
+/** No two parts of it take the same blanks: many would take time that grows with their square. */
+const FOR = /^(?:[^"]*;)?\s*for=(?:"([^";]*)"\s*|([^";]*))(?:;|$)/i;
+
 /** `for=1.2.3.4;proto=http`, `For="[::1]:5"` (RFC 7239). */
 function forParameter(element: string | undefined): string | undefined {
-  return /^(?:[^"]*;)?\s*for=("?)([^";]*)\1\s*(?:;|$)/i.exec(element ?? '')?.[2];
+  const [, quoted, plain] = FOR.exec(element ?? '') ?? [];
+  return quoted ?? plain;
 }
 
 /** `1.2.3.4`, `1.2.3.4:5`, `::1`, `[::1]` or `[::1]:5`; `undefined` = any other form. */

@@ -1,3 +1,4 @@
+import { integerOf } from '../json/integer.ts';
 import { JsonReader } from '../json/reader.ts';
 import { type Access, type CollectionMode, GLOBAL_MANAGE, GLOBAL_READ } from '../policy/access.ts';
 import type { TenantValue } from '../policy/tenants/tenancy.ts';
@@ -39,7 +40,6 @@ export interface Claims {
 
 /** The default of upstream's JSON parser. Unknown claims are not limited by it. */
 const MAX_DEPTH = 127;
-const MAX_EXP = 2n ** 64n - 1n;
 const COLLECTION_MODES: readonly CollectionMode[] = ['r', 'rw', 'prw'];
 /** Claims that have no effect, but must be well-formed. */
 const CHECKED_CLAIMS = ['aud', 'iss', 'nbf'];
@@ -160,10 +160,11 @@ function lenient<T>(value: Uint8Array | undefined, read: (reader: JsonReader) =>
 /** Upstream: an unsigned 64-bit integer, written as one. */
 function readExpiry(reader: JsonReader): number {
   const text = reader.readNumberText();
-  if (!/^[0-9]+$/.test(text) || BigInt(text) > MAX_EXP) {
+  const seconds = integerOf(text);
+  if (seconds === undefined || seconds < 0n) {
     throw new UndecodableFault('it must be a whole number of seconds since 1970, without sign, fraction or exponent');
   }
-  return Number(text);
+  return Number(seconds);
 }
 
 /** Upstream: not enforced, and of any type except an object. */

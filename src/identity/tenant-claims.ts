@@ -1,3 +1,4 @@
+import { integerOf } from '../json/integer.ts';
 import { JsonReader } from '../json/reader.ts';
 import type { TenantValue } from '../policy/tenants/tenancy.ts';
 import { decoded, UndecodableFault } from './struct.ts';
@@ -6,8 +7,6 @@ import { decoded, UndecodableFault } from './struct.ts';
 const MAX_DEPTH = 2;
 const MIN_INTEGER = -(2n ** 63n);
 const MAX_INTEGER = 2n ** 63n - 1n;
-/** Without fraction and exponent; upstream reads `-0` as a float. */
-const INTEGER = /^(?:0|-?[1-9][0-9]{0,18})$/;
 
 /** The claims that the policy takes values from, by name; one that is given twice has no value. */
 export class TenantClaims {
@@ -64,7 +63,7 @@ function readValue(reader: JsonReader): TenantValue {
     }
     case 'number': {
       const text = reader.readNumberText();
-      const value = INTEGER.test(text) ? BigInt(text) : undefined;
+      const value = integerOf(text);
       if (value === undefined || value < MIN_INTEGER || value > MAX_INTEGER)
         throw new UndecodableFault('it must be an integer of 64 bits');
       return value;

@@ -1,3 +1,4 @@
+import { integerOf } from '../json/integer.ts';
 import type { JsonReader } from '../json/reader.ts';
 import { ignore, readString, readStruct, required, UndecodableFault } from './struct.ts';
 
@@ -66,8 +67,8 @@ function readMatchValue(reader: JsonReader): MatchValue {
 }
 
 function readInteger(text: string): bigint {
-  if (!/^-?[0-9]+$/.test(text) || text === '-0') throw new UndecodableFault('no integer');
-  const integer = BigInt(text);
-  if (integer < MIN_INTEGER || integer > MAX_INTEGER) throw new UndecodableFault('no 64-bit integer');
+  const integer = integerOf(text);
+  if (integer === undefined || integer < MIN_INTEGER || integer > MAX_INTEGER)
+    throw new UndecodableFault('no 64-bit integer');
   return integer;
 }

@@ -117,11 +117,15 @@ export function expect(element: Element | undefined, tag: number, what: string):
   return element;
 }
 
+/** The upper 121 bits of the largest number in an object identifier: a UUID has 128 (X.667). A longer one would take quadratic time. */
+const MOST_ARC = 2n ** 121n - 1n;
+
 /** The dotted form of an object identifier (X.690, section 8.19). */
 export function oidOf({ content }: Element): string {
   const arcs: bigint[] = [];
   let arc = 0n;
   for (const byte of content) {
+    if (arc > MOST_ARC) throw new UnreadableDer('it has an object identifier with a number of more than 128 bits');
     arc = (arc << 7n) | BigInt(byte & 0x7f);
     if (byte & 0x80) continue;
     arcs.push(arc);

@@ -57,6 +57,15 @@ function rewrite(text: string, ofString: (token: string) => string): string {
   });
 }
 
+/** The regular expressions that are written in a text. */
+export function patternsIn(text: string): RegExp[] {
+  return Array.from(text.matchAll(TOKEN)).flatMap(([token, comment, string]) => {
+    const [, source, flags] = (comment ?? string) === undefined ? (LITERAL.exec(token) ?? []) : [];
+    return source === undefined ? [] : [new RegExp(source, flags)];
+  });
+}
+
+const LITERAL = /^\/(.*)\/([dgimsuvy]*)$/;
 const STATIC = /\b(import|export)\s+(type\s)?([^'"`;]*?)\bfrom\s*['"]([^'"]+)['"]/g;
 const BARE = /\bimport\s*['"]([^'"]+)['"]/g;
 const DYNAMIC = /\b(?:import|require)\s*\(\s*([^)]*?)\s*\)/g;

@@ -1,7 +1,7 @@
 const MIN_INTEGER = -(2n ** 63n);
 const MAX_INTEGER = 2n ** 63n - 1n;
-const INTEGER = /^[+-]?[0-9]+$/;
-const OTHER_BASE = /^0(x[0-9a-fA-F]+|o[0-7]+)$/;
+const INTEGER = /^[+-]?[0-9]{1,64}$/;
+const OTHER_BASE = /^0(x[0-9a-fA-F]{1,64}|o[0-7]{1,64})$/;
 
 /** The text of a plain YAML scalar that is not a string, for an option of type text. */
 export type ScalarText =

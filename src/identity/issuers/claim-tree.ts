@@ -1,3 +1,4 @@
+import { integerOf } from '../../json/integer.ts';
 import { JsonReader } from '../../json/reader.ts';
 import type { Claims, ClaimValue } from '../../policy/mapping/claims.ts';
 import { decoded, type Explain, UndecodableFault } from '../struct.ts';
@@ -5,7 +6,6 @@ import { decoded, type Explain, UndecodableFault } from '../struct.ts';
 const MAX_DEPTH = 16;
 /** Most members and items in all. */
 const MAX_VALUES = 10_000;
-const INTEGER = /^(?:0|-?[1-9][0-9]{0,18})$/;
 const MIN_INTEGER = -(2n ** 63n);
 const MAX_INTEGER = 2n ** 63n - 1n;
 
@@ -61,6 +61,6 @@ function readValue(reader: JsonReader, count: Count): ClaimValue {
 }
 
 function numberOf(text: string): bigint | number {
-  const integer = INTEGER.test(text) ? BigInt(text) : undefined;
+  const integer = integerOf(text);
   return integer !== undefined && integer >= MIN_INTEGER && integer <= MAX_INTEGER ? integer : Number(text);
 }

@@ -18,7 +18,7 @@ export interface AnswerHead {
 export type AnswerReading = AnswerHead | 'incomplete' | 'broken';
 
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: [\t -~\x80-\xff]*)?$/;
-const FIELD = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t -~\x80-\xff]*)$/;
+const FIELD = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([!-~\x80-\xff][\t -~\x80-\xff]*)?$/;
 const LENGTH = /^\d{1,15}$/;
 const START = Buffer.from('HTTP/1.', 'latin1');
 

@@ -1,3 +1,4 @@
+import { integerOf, MOST_INTEGER_LENGTH } from '../../json/integer.ts';
 import { type JsonNode, JsonObject, objectNode, textNode } from '../../json/tree.ts';
 import { tenantField } from '../../policy/denial.ts';
 import { judgeChanged, writesField } from '../../policy/tenants/kept-fields.ts';
@@ -45,8 +46,6 @@ function readPayload(reading: TenantReading, fields: readonly PayloadField[], de
   return node;
 }
 
-const INTEGER = /^(?:0|-?[1-9]\d*)$/;
-
 /** Reads payloads of `payloadAt` for the rules of payloads. */
 function readerOf(reading: TenantReading): PayloadReader<JsonNode> {
   return {
@@ -61,9 +60,10 @@ export function scalarOf(reading: TenantReading, value: JsonNode): TenantValue |
   if (value.kind !== 'source') return undefined;
   const string = reading.stringOf(value);
   if (string !== undefined) return string;
+  if (value.end - value.start > MOST_INTEGER_LENGTH) return undefined;
   const written = reading.source.toString('latin1', value.start, value.end);
   if (written === 'true' || written === 'false') return written === 'true';
-  return INTEGER.test(written) ? BigInt(written) : undefined;
+  return integerOf(written);
 }
 
 const OTHER_VALUE = tenantField('would give the field of the tenant another value');

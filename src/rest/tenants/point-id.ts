@@ -25,15 +25,15 @@ export function readPointId(reading: TenantReading): string {
 
 /** The id of a text of `readPointId`. */
 export function idOfText(text: string): PointId {
-  return text.startsWith('"') ? text.slice(1, -1) : BigInt(text);
+  return numberOf(text) ?? text.slice(1, -1);
 }
 
 /** An id as it stands in a path. `undefined` = it is none. */
 export function pointIdOf(text: string): PointId | undefined {
   // Upstream: `u64::from_str` takes a plus sign and leading zeros.
-  const digits = /^\+?0*(\d+)$/.exec(text)?.[1];
-  const number = digits === undefined ? undefined : numberOf(digits);
-  return number ?? uuidOf(text);
+  let digits = text.startsWith('+') ? 1 : 0;
+  while (digits < text.length - 1 && text[digits] === '0') digits += 1;
+  return numberOf(text.slice(digits)) ?? uuidOf(text);
 }
 
 function numberOf(text: string): bigint | undefined {
@@ -41,5 +41,5 @@ function numberOf(text: string): bigint | undefined {
 }
 
 function isNumber(text: string): boolean {
-  return NUMBER.test(text) && (text.length < MOST.length || (text.length === MOST.length && text <= MOST));
+  return (text.length < MOST.length || (text.length === MOST.length && text <= MOST)) && NUMBER.test(text);
 }

@@ -1,3 +1,4 @@
+import { integerOf } from '../../json/integer.ts';
 import { type JsonNode, type JsonObject, objectNode, textNode } from '../../json/tree.ts';
 import { TENANT_SHARD_KEY } from '../../policy/denial.ts';
 import { TenantRefusal } from '../../policy/tenants/refusal.ts';
@@ -54,7 +55,7 @@ function isKey(value: unknown): value is ShardKey {
   return typeof value === 'string' || typeof value === 'bigint';
 }
 
-/** Integers keep every digit. */
+/** Integers of 64 bits keep every digit; any other number is no key. */
 function withIntegers(_key: string, value: unknown, { source }: { readonly source?: string } = {}): unknown {
-  return typeof value === 'number' && source !== undefined && /^\d+$/.test(source) ? BigInt(source) : value;
+  return typeof value === 'number' && source !== undefined ? (integerOf(source) ?? value) : value;
 }

@@ -151,9 +151,11 @@ function replaced(text: string, scalars: readonly Scalar[], by: (scalar: Scalar,
   let made = '';
   let from = 0;
   for (const scalar of scalars) {
-    const [begin = 0, end = 0] = scalar.range ?? [];
+    const [begin = 0, last = 0] = scalar.range ?? [];
+    let end = last;
     // A block ends with its line.
-    const source = text.slice(begin, end).replace(/\n+$/, '');
+    while (end > begin && text[end - 1] === '\n') end -= 1;
+    const source = text.slice(begin, end);
     made += text.slice(from, begin) + by(scalar, source);
     from = begin + source.length;
   }

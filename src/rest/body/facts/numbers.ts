@@ -1,8 +1,9 @@
+import { integerOf } from '../../../json/integer.ts';
 import { JsonReader } from '../../../json/reader.ts';
 import { ShapeFault } from '../inspect-references.ts';
 
-/** Upstream: `usize`, `u64`. */
-const MOST = 0xffff_ffff_ffff_ffffn;
+/** Longest number that a refusal repeats; of a longer one, the value. */
+const SHOWN = 40;
 
 /**
  * A whole number from 0 of at most 64 bits, written without a fraction or an exponent. Beyond 2^53 it is rounded, which keeps
@@ -10,11 +11,12 @@ const MOST = 0xffff_ffff_ffff_ffffn;
  */
 export function readWhole(reader: JsonReader): number {
   const text = numberAt(reader, 'usize');
-  if (/^-[1-9]\d*$/.test(text))
-    throw new ShapeFault(`invalid value: integer \`${text}\`, expected usize`, reader.position);
-  if (!/^\d{1,20}$/.test(text) || BigInt(text) > MOST)
-    throw new ShapeFault(`invalid type: floating point \`${text}\`, expected usize`, reader.position);
-  return Number(text);
+  // Upstream: `usize`, `u64`.
+  const value = integerOf(text);
+  if (value !== undefined && value >= 0n) return Number(value);
+  const shown = text.length > SHOWN ? String(Number(text)) : text;
+  const found = value === undefined ? 'invalid type: floating point' : 'invalid value: integer';
+  throw new ShapeFault(`${found} \`${shown}\`, expected usize`, reader.position);
 }
 
 /** Any number; one that is too large for 64 bits is refused, as upstream does. */

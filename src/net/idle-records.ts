@@ -30,7 +30,7 @@ const PER_NETWORK = 100;
 const SUSPECT_MS = 600_000;
 const MAX_NETWORKS = 10_000;
 /** Connections of one network at a time, without a good credential, whose bytes OpenSSL gets as they come. */
-const MOST_STRANGERS = 8;
+const MOST_STRANGERS = 40;
 
 interface Watched {
   readonly socket: TLSSocket;
@@ -45,7 +45,7 @@ interface Watched {
  * Holds connections of TLS 1.3 whose records carry next to nothing. OpenSSL derives new keys for each KeyUpdate of 27 bytes, inside of
  * Node's reads: nothing in JavaScript sees them, and one turn of the event loop gives OpenSSL all that has come on all connections.
  *
- * So the connections that it has at a time as they come are few for a network, until a credential on them is good, and the bytes below
+ * So the connections that it has at a time as they come are bounded for a network, until a credential on them is good, and the bytes below
  * TLS are compared with those above it once a second, and when the event loop was held up. Other connections of the network, and all of
  * one that was found, are counted below TLS (`BoundedHandshakes`): they wait for nothing, but each request costs more.
  */

@@ -58,8 +58,13 @@ export interface AdminAct {
   readonly policy?: { readonly revision: string; readonly former: string };
   /** The session of the console that was opened or ended; `name` of its caller, where another one ended it. */
   readonly session?: { readonly id: string; readonly name?: string };
-  /** The session of the console that made it: id of its key, or `oidc` with the subject as `name`. */
-  readonly console?: { readonly keyId: string; readonly name: string };
+  /** The caller of the console that made it: id of the key, or `oidc`; the subject of a token or a person. */
+  readonly console?: {
+    readonly kind: 'key' | 'token' | 'person';
+    readonly keyId: string;
+    readonly name: string;
+    readonly subject?: string | undefined;
+  };
   /** End of the action in milliseconds since 1970, and its duration. */
   readonly at: number;
   readonly durationMs: number;
@@ -81,15 +86,15 @@ export function actEvent(act: AdminAct): AuditEvent {
   return {
     timestamp: new Date(at).toISOString(),
     method,
-    auth_type: known && !act.by ? (by?.keyId === 'oidc' ? 'Jwt' : 'ApiKey') : 'None',
-    ...(by?.keyId === 'oidc' ? { subject: bounded(by.name) } : {}),
+    auth_type: known && !act.by ? (by && by.kind !== 'key' ? 'Jwt' : 'ApiKey') : 'None',
+    ...(by?.subject === undefined ? {} : { subject: bounded(by.subject) }),
     ...(remote === '' ? {} : { remote }),
     tracing_id: randomUUID(),
     result: known ? 'ok' : 'denied',
     ...(error === undefined ? {} : { error }),
     id: randomUUID(),
     ...(known ? { key: bounded(act.by ?? by?.keyId ?? 'admin_token') } : {}),
-    ...(by && by.keyId !== 'oidc' && by.name !== by.keyId ? { key_name: bounded(by.name) } : {}),
+    ...(by?.kind === 'key' && by.name !== by.keyId ? { key_name: bounded(by.name) } : {}),
     operation: method.replace('_', '.'),
     ...(by || isConsole(method) ? { via: 'console' } : {}),
     ...(done ? { event: eventOf(act) } : refusesLogin(act) ? { event: 'console_login_failed' } : {}),

@@ -6,7 +6,7 @@ import { MAX_CONSOLE_BODY } from '../../src/exchange/console-request.ts';
 /* Sessions by a clock of the test, and the table of endpoints. */
 
 const MINUTE = 60_000;
-const ADA = { role: 'full', keyId: 'api_key', name: 'api_key', remote: '127.0.0.1' } as const;
+const ADA = { role: 'full', kind: 'key', keyId: 'api_key', name: 'api_key', remote: '127.0.0.1' } as const;
 
 t.test('a session ends after its minutes, used or not, and nothing brings it back', async (t) => {
   let now = 1_800_000_000_000;

@@ -96,6 +96,9 @@ function listIn(tree: YamlTree, problems: Problem[]): readonly unknown[] {
 /** A fault of an entry, and its place there. */
 export type KeyEntryFault = readonly [path: readonly (string | number)[], message: string];
 
+/** The key of callers without one, and of people whom an identity provider signs in to the console. */
+const RESERVED: ReadonlySet<string> = new Set(['none', 'oidc']);
+
 /** Faults of an entry beyond the schema. */
 export function entryFaults(entry: KeyEntry, operations: KnownOperations | undefined): readonly KeyEntryFault[] {
   const faults: KeyEntryFault[] = [];
@@ -105,7 +108,7 @@ export function entryFaults(entry: KeyEntry, operations: KnownOperations | undef
     if (fault !== undefined) faults.push([['networks', at], fault]);
   }
   if (entry.break_glass) faults.push(...breakGlassFaults(entry));
-  if (entry.id === 'none') faults.push([['id'], '`none` is reserved: choose another id']);
+  if (RESERVED.has(entry.id)) faults.push([['id'], `\`${entry.id}\` is reserved: choose another id`]);
   if (!isBearable(entry.hash)) faults.push([['hash'], '`hash` takes too much memory, or its cost is no power of two']);
   return faults;
 }

@@ -6,6 +6,8 @@ import type { Role } from '../api.ts';
 export interface SessionRow {
   readonly id: string;
   readonly name: string;
+  /** Kind of the credential that opened it. */
+  readonly kind: 'key' | 'token' | 'person';
   /** Id of the key that opened it, or `oidc`. */
   readonly key: string;
   /** Of its last request. */

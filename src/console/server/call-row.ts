@@ -13,12 +13,13 @@ export interface RowCall {
   readonly query: string | undefined;
   readonly signedIn: SignedIn;
   readonly sessions: DataCall['sessions'];
+  readonly pace: DataCall['pace'];
   readonly source: ConsoleSource;
 }
 
 /** Calls a row for a caller who may. */
 export async function answerData(row: DataRow, call: RowCall): Promise<ConsoleAnswer> {
-  const { request, query, signedIn, sessions, source } = call;
+  const { request, query, signedIn, sessions, pace, source } = call;
   const { caller, session } = signedIn;
   const parameters = readQuery(query, row.query ?? []);
   if (typeof parameters === 'string') return problem(400, parameters);
@@ -28,7 +29,7 @@ export async function answerData(row: DataRow, call: RowCall): Promise<ConsoleAn
   const act: DataCall['act'] = (made) =>
     source.acted({ ...made, remote: request.remote, console: caller, durationMs: performance.now() - begun });
   const answer = await row.answer({
-    ...{ source, sessions, session: caller, own: session.id, query: parameters, body, act },
+    ...{ source, sessions, pace, session: caller, own: session.id, query: parameters, body, act },
   });
   const sent = json(answer.status, answer.body);
   if (sent.body.length <= MAX_ANSWER) return sent;

@@ -53,6 +53,7 @@ class TheConsole implements Console {
   readonly #options: ConsoleOptions;
   readonly #assets: Assets = loadAssets();
   readonly #sessions: Sessions;
+  readonly #pace = new LoginPace(() => performance.now());
   readonly #entrance: Entrance;
   readonly #oidc: OidcLogin;
   readonly #oidcRoutes: OidcRoutes;
@@ -65,11 +66,10 @@ class TheConsole implements Console {
     const minutes = () => source.state().config.gateway.console.session_minutes;
     this.#sessions = new Sessions({ now: source.now, minutes });
     this.#oidc = new OidcLogin(source);
-    const pace = new LoginPace(() => performance.now());
-    this.#oidcRoutes = new OidcRoutes({ source, sessions: this.#sessions, oidc: this.#oidc, pace });
+    this.#oidcRoutes = new OidcRoutes({ source, sessions: this.#sessions, oidc: this.#oidc, pace: this.#pace });
     this.#identifies = { identify: source.identify, roleOf: (claims) => this.#oidc.roleOf(claims) };
     this.#entrance = new Entrance({
-      ...{ source, sessions: this.#sessions, identifies: this.#identifies, pace },
+      ...{ source, sessions: this.#sessions, identifies: this.#identifies, pace: this.#pace },
       show: (request, signedIn) => this.#session(request, signedIn),
     });
     this.#rows = new Map(rows.map((row) => [`${row.method} ${row.name}`, row]));
@@ -125,7 +125,7 @@ class TheConsole implements Console {
     if (!row) return problem(404, 'there is no such endpoint');
     if (!mayCall(row, signedIn.caller.role)) return problem(403, 'this session may read only');
     return await answerData(row, {
-      ...{ request, query, signedIn, sessions: this.#sessions, source: this.#options.source },
+      ...{ request, query, signedIn, sessions: this.#sessions, pace: this.#pace, source: this.#options.source },
     });
   }
 

@@ -4,7 +4,7 @@ import { json, problem } from './answers.ts';
 import { readJsonObject } from './body.ts';
 import { clearCookie, readCookie, setCookie } from './cookie.ts';
 import { DEFAULT_BODY } from './data/row.ts';
-import type { LoginPace } from './login-pace.ts';
+import { type LoginPace, tooEarly } from './login-pace.ts';
 import { isSecure } from './same-origin.ts';
 import type { Sessions } from './sessions.ts';
 import type { ConsoleSource } from './source.ts';
@@ -74,9 +74,7 @@ export class Entrance {
     const earlyMs = pace.begin(request.remote);
     if (earlyMs > 0) {
       const seconds = Math.ceil(earlyMs / 1000);
-      return problem(429, `too many wrong keys came from your network: try again in ${seconds} s`, [
-        ...['retry-after', String(seconds)],
-      ]);
+      return problem(429, tooEarly(earlyMs), [...['retry-after', String(seconds)]]);
     }
     const caller = await callerOf(key, request.remote, source);
     if (caller !== 'wrong') pace.right(request.remote);

@@ -4,6 +4,11 @@ import { Tokens } from '../../limits/tokens.ts';
 
 /** Wrong keys of one network: so many at once, and as many a minute. */
 const QUOTA = { per: 'minute', most: 30 } as const;
+/** The sentence for a try that comes too early. */
+export function tooEarly(earlyMs: number): string {
+  return `too many wrong keys came from your network: try again in ${Math.ceil(earlyMs / 1000)} s`;
+}
+
 /** Networks that are remembered; of more, the one that was seen last longest ago begins anew. */
 const MOST_NETWORKS = 10_000;
 

@@ -52,7 +52,7 @@ export class OidcRoutes {
     const act = (result: 'ok' | 'denied', name?: string, session?: { readonly id: string }): void =>
       source.acted({
         ...{ method: 'gateway_console_login', remote: request.remote, result, durationMs: performance.now() - begun },
-        ...(name !== undefined && { console: { keyId: 'oidc', name } }),
+        ...(name !== undefined && { console: { kind: 'person', keyId: 'oidc', name, subject: name } }),
         ...(session && { session: { id: session.id } }),
       });
     const pending = pendingOf(await sessions.unseal(readCookie(request, 'login')));

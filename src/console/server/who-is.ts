@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import type { ConsoleRequest } from '../../exchange/console-request.ts';
 import type { Role } from '../api.ts';
 import type { Caller } from './caller.ts';
@@ -53,7 +54,7 @@ export async function whoIs(
 
 /** The caller that an identity provider told. */
 export function oidcCaller({ subject }: SignedClaims, role: Role, remote: string): Caller {
-  return { role, keyId: 'oidc', name: subject, remote };
+  return { role, kind: 'person', keyId: 'oidc', name: subject, subject, remote };
 }
 
 /** The caller that a credential makes; or why it makes none. */
@@ -64,7 +65,9 @@ export async function callerOf(
 ): Promise<Caller | 'open' | 'wrong' | 'unknown' | 'too little'> {
   const identified = await identify(credential, remote);
   if (!identified.ok) return identified.why;
-  const { role, keyId, keyName, subject } = identified;
+  const { role, keyId, keyName, subject, isToken } = identified;
   if (role === 'none') return 'too little';
-  return { role, keyId, name: keyName ?? subject ?? keyId, remote };
+  if (!isToken) return { role, kind: 'key', keyId, name: keyName ?? keyId, remote };
+  const digest = subject === undefined ? hash('sha256', credential) : undefined;
+  return { role, kind: 'token', keyId, name: subject ?? keyId, subject, digest, remote };
 }

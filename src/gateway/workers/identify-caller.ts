@@ -18,6 +18,8 @@ export type IdentifiedCaller =
       /** The name of a named key. */
       readonly keyName: string | undefined;
       readonly subject: string | undefined;
+      /** True = a token, signed by the key. */
+      readonly isToken: boolean;
     }
   | {
       readonly ok: false;
@@ -44,10 +46,10 @@ export async function identifyCaller(
   if (authenticator.isOpen()) return { ok: false, why: 'open' };
   const identity = await authenticator.authenticate(['api-key', credential], undefined, remote);
   if (identity.kind === 'denial') return { ok: false, why: identity.status >= 500 ? 'unknown' : 'wrong' };
-  const { access, bounds, tenancy, breakGlass, minted, keyId, key, subject } = identity;
+  const { access, bounds, tenancy, breakGlass, minted, keyId, key, subject, authType } = identity;
   const narrowed = bounds?.enforced.some(({ operations, denied }) => operations !== undefined || denied !== undefined);
   const plain = tenancy === undefined && breakGlass === undefined && minted === undefined;
   const reads = plain && seesAll(access) && (bounds === undefined || leavesAll(bounds, READING));
   const role = !reads ? 'none' : isTrusted(access) && narrowed !== true ? 'full' : 'read';
-  return { ok: true, role, keyId, keyName: key?.name, subject };
+  return { ok: true, role, keyId, keyName: key?.name, subject, isToken: authType === 'Jwt' };
 }

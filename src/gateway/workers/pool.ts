@@ -182,6 +182,7 @@ class Pool implements Fleet {
   }
 
   async identify(credential: string, remote: string): Promise<IdentifiedCaller> {
+    if (this.#serving.size === 0) return { ok: false, why: 'unknown' };
     return await this.#next().call('identify', { credential, remote }, CALL_LIMIT);
   }
 

@@ -103,6 +103,11 @@ const REFUSED: readonly (readonly [name: string, text: string, problems: readonl
     ],
   ],
   [
+    'the id of people whom an identity provider signs in',
+    `keys:\n${good().replace('team', 'oidc')}`,
+    [at('2:11: `oidc` is reserved: choose another id')],
+  ],
+  [
     'an access as in rules is checked as there',
     `keys:\n${good().replace('access: r', 'access: [{ collections: [a], operations: [serach] }]')}`,
     [at('2:152: unknown operation `serach`, did you mean `search`?')],

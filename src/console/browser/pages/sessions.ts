@@ -38,8 +38,14 @@ interface RowProps {
   readonly again: () => void;
 }
 
+function openedBy({ kind, key, name }: SessionRow): string {
+  if (kind === 'person') return 'by the identity provider';
+  if (kind === 'token') return `by a token of key ${key}`;
+  return key === name ? 'by its key' : `by key ${key}`;
+}
+
 function Row({ one, mayEnd, again }: RowProps): VNode {
-  const { id, name, key, role, remote, since, last_seen: seen, expires_at: end, own } = one;
+  const { id, name, role, remote, since, last_seen: seen, expires_at: end, own } = one;
   const { run, busy, problems } = useAct<EndSession, object>('sessions/end');
   const time = (iso: string): VNode => el('time', { dateTime: iso, title: clock(iso) }, away(iso));
   const cells: readonly Child[] = [
@@ -48,11 +54,7 @@ function Row({ one, mayEnd, again }: RowProps): VNode {
       null,
       el('b', null, name),
       own && [' ', badge('accent', 'this browser')],
-      el(
-        'div',
-        { class: 'hint' },
-        key === 'oidc' ? 'by the identity provider' : key === name ? 'by its key' : `by key ${key}`,
-      ),
+      el('div', { class: 'hint' }, openedBy(one)),
     ),
     role === 'full' ? 'full' : 'read-only',
     remote,

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { callerIds } from '../../../explain/caller.ts';
 import { GRPC_OPERATIONS } from '../../../operations/grpc.ts';
-import type { AccessMatrix, TryOptions } from '../../api/questions.ts';
+import type { AccessMatrix, Tried, TryOptions } from '../../api/questions.ts';
+import { tooEarly } from '../login-pace.ts';
 import type { ConsoleSource } from '../source.ts';
 import { answerTo } from './askers.ts';
 import { type DataAnswer, type DataCall, type DataRow, ok, problem } from './row.ts';
@@ -99,8 +100,14 @@ async function tryIt(call: DataCall): Promise<DataAnswer> {
     ...(text !== undefined && { body: text }),
     ...(credential === undefined ? { as: as ?? 'anonymous' } : { credential: bare(credential) }),
   };
+  const earlyMs = credential === undefined ? 0 : call.pace.begin(call.session.remote);
+  if (earlyMs > 0) return problem(429, tooEarly(earlyMs));
   const release = (await call.source.facts()).upstream.version;
-  return await answerTo(call, { kind: 'try', request, release });
+  const answer = await answerTo(call, { kind: 'try', request, release });
+  // Without an answer nothing is told of the credential.
+  const isWrong = answer.status === 200 && (answer.body as Tried).principal === undefined;
+  if (credential !== undefined && !isWrong) call.pace.right(call.session.remote);
+  return answer;
 }
 
 function bare(credential: string): string {

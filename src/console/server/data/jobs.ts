@@ -16,9 +16,11 @@ interface Kept {
 export class Jobs {
   readonly #kept = new Map<string, Kept>();
 
-  /** A new one. Returns its id. */
-  begin(caller: Caller): string {
+  /** A new one. Returns its id; `undefined` = as many of this caller are under way. */
+  begin(caller: Caller): string | undefined {
     const owner = ownerOf(caller);
+    const running = [...this.#kept.values()].filter((kept) => kept.owner === owner && kept.job.state === 'running');
+    if (running.length >= MOST_OF_CALLER) return undefined;
     const id = randomUUID();
     this.#kept.set(id, { owner, isFull: caller.role === 'full', job: { state: 'running', done: 0, all: 0 } });
     const own = [...this.#kept].filter(([, kept]) => kept.owner === owner);

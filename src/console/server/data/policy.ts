@@ -77,6 +77,7 @@ function diff(call: DataCall): DataAnswer {
   const own = jobs.get(source) ?? new Jobs();
   jobs.set(source, own);
   const id = own.begin(session);
+  if (id === undefined) return problem(503, 'Your last two comparisons are not done yet. Ask again when they are.');
   const set = (state: DiffJob): void => own.set(id, state);
   askSlowly(call, { kind: 'diff', draft: asked.data.draft, role: session.role }, (done, all) =>
     set({ state: 'running', done, all }),

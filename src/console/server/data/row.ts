@@ -1,6 +1,7 @@
 import type { AdminAct } from '../../../audit/act.ts';
 import type { Role } from '../../api.ts';
 import type { Caller } from '../caller.ts';
+import type { LoginPace } from '../login-pace.ts';
 import type { Sessions } from '../sessions.ts';
 import type { ConsoleSource } from '../source.ts';
 
@@ -12,6 +13,8 @@ export interface DataCall {
   readonly own: string;
   /** All sessions of this gateway. */
   readonly sessions: Pick<Sessions, 'list' | 'end'>;
+  /** Bounds wrong credentials, as at the login. */
+  readonly pace: Pick<LoginPace, 'begin' | 'right'>;
   /** The parameters that the row lists; each at most once. */
   readonly query: Readonly<Partial<Record<string, string>>>;
   /** The JSON object of a POST, unchecked. */

@@ -15,10 +15,12 @@ const iso = (milliseconds: number): string => new Date(milliseconds).toISOString
 
 function listOf({ sessions, own }: DataCall): SessionList {
   return {
-    sessions: sessions.list().map(({ id, caller: { name, keyId, role, remote }, openedAt, seenAt, expiresAt }) => ({
-      ...{ id, name, key: keyId, role, remote, own: id === own },
-      ...{ since: iso(openedAt), last_seen: iso(seenAt), expires_at: iso(expiresAt) },
-    })),
+    sessions: sessions
+      .list()
+      .map(({ id, caller: { name, kind, keyId, role, remote }, openedAt, seenAt, expiresAt }) => ({
+        ...{ id, name, kind, key: keyId, role, remote, own: id === own },
+        ...{ since: iso(openedAt), last_seen: iso(seenAt), expires_at: iso(expiresAt) },
+      })),
   };
 }
 

@@ -140,7 +140,7 @@ export function auditFiles(path: string): readonly string[] {
   let names: readonly string[];
   try {
     if (!statSync(path).isDirectory()) return [path];
-    names = readdirSync(path).filter((name) => parseFileName(name));
+    names = readdirSync(path).filter((name) => parseFileName(name) && statSync(join(path, name)).isFile());
   } catch {
     throw new UsageError(`\`${path}\` is not a readable file`);
   }

@@ -1,8 +1,10 @@
-import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { AuditTail } from '../../src/audit/reading/tail.ts';
+import { auditFiles } from '../../src/cli/audit.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'qdrant-gateway-tail-'));
 t.teardown(() => rmSync(dir, { recursive: true }));
@@ -51,6 +53,32 @@ t.test('of much that was written in between, the newest is read, and what is kep
   t.notOk(
     kept.some((id) => String(id).startsWith('n0-')),
     'the first one is not',
+  );
+});
+
+t.test('what is no regular file is passed over, and nothing waits for it', async (t) => {
+  const odd = mkdtempSync(join(dir, 'odd-'));
+  writeFileSync(join(odd, 'audit.2026-11-30.log'), line(1, 'a'));
+  mkdirSync(join(odd, 'audit.2026-11-29.log'));
+  execFileSync('mkfifo', [join(odd, 'audit.2026-11-28.log'), join(dir, 'pipe')]);
+  for (const [day, target] of [
+    ['25', odd],
+    ['26', join(dir, 'pipe')],
+    ['27', '/dev/zero'],
+  ] as const) {
+    symlinkSync(target, join(odd, `audit.2026-11-${day}.log`));
+  }
+  writeFileSync(join(dir, 'elsewhere.log'), line(2, 'b'));
+  symlinkSync(join(dir, 'elsewhere.log'), join(odd, 'audit.2026-11-24.log'));
+  const tail = new AuditTail(odd);
+  tail.look();
+  t.strictSame(idsIn(tail), ['b', 'a'], 'a file, and a link to one');
+  t.strictSame(
+    auditFiles(odd)
+      .map((path) => path.slice(-6, -4))
+      .toSorted(),
+    ['24', '30'],
+    'nor by the commands',
   );
 });
 

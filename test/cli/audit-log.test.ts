@@ -177,8 +177,8 @@ t.test('the command follows until its reader leaves, without a complaint', async
 
 t.test('mistakes are said', async (t) => {
   const { output, said } = sink();
-  t.equal(await main(['audit', 'query', join(t.testdir(), 'none')], output), 1);
-  t.match(said.err, 'error: ');
+  t.equal(await main(['audit', 'query', join(t.testdir(), 'none')], output), 2);
+  t.match(said.err, /^error: .*is not a readable file/);
   t.equal(await main(['audit', 'query', '--result', 'maybe', '.'], output), 2);
   t.match(said.err, 'Allowed choices are ok, denied');
 });

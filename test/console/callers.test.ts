@@ -1,3 +1,4 @@
+import { mkdirSync, rmSync } from 'node:fs';
 import t from 'tap';
 import { ownerOf } from '../../src/console/server/caller.ts';
 import { startSupervised } from '../support/admin-gateway.ts';
@@ -52,6 +53,20 @@ t.test('a token with the name of a key as its subject is not that key', async (t
   const logins = gateway.events().filter(({ event }) => event === 'console_login');
   t.match(logins[0], { auth_type: 'ApiKey', key: 'api_key', subject: undefined, key_name: undefined });
   t.match(logins[1], { auth_type: 'Jwt', key: 'api_key', subject: 'api_key', key_name: undefined });
+});
+
+t.test('without its folder the audit log is said to be unreadable, and tokens can be made', async (t) => {
+  const gateway = await startSupervised({ settings, audit: true });
+  t.teardown(() => gateway.close());
+  const admin = consoleClient(gateway.admin);
+  await admin.login(KEYS.admin);
+  t.equal((await admin.get('api/audit')).status, 200);
+  const { dir } = gateway.stateWith({}).config.audit;
+  rmSync(dir, { recursive: true });
+  t.match(await admin.get('api/audit'), { status: 503, text: /cannot be read: no such file/ });
+  t.match(await admin.get('api/tokens/options'), { status: 200, json: { collections: [] } });
+  mkdirSync(dir);
+  t.equal((await admin.get('api/audit')).status, 200, 'once it is there again, it is read again');
 });
 
 t.test('tokens without a subject are callers of their own', async (t) => {

@@ -1,4 +1,4 @@
-import { closeSync, createReadStream, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, createReadStream, fstatSync, openSync, readSync } from 'node:fs';
 
 /** One entry of an audit file, as it was written: an unknown member is kept. */
 export type Entry = Readonly<Record<string, unknown>>;
@@ -63,6 +63,9 @@ export async function readEntries(files: readonly string[], take: (entry: Entry)
   return unread;
 }
 
+/** INVARIANT: opening never blocks, not even on a named pipe without a writer. */
+const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
+
 /** A file that grows while it is read. */
 export class GrowingFile {
   readonly #reader = new EntryReader();
@@ -74,7 +77,7 @@ export class GrowingFile {
   }
 
   /**
-   * Calls `take` with the entries since the last call, from the first one on; with none of a file that is gone.
+   * Calls `take` with the entries since the last call, from the first one on; with none of a file that is gone, or is no regular file.
    *
    * @param most bytes that are read; of more, the last ones
    * @returns the bytes that were read
@@ -83,12 +86,14 @@ export class GrowingFile {
     const piece = Buffer.alloc(PIECE_BYTES);
     let fd: number;
     try {
-      fd = openSync(this.#path, 'r');
+      fd = openSync(this.#path, FLAGS);
     } catch {
       return 0;
     }
     try {
-      const { size } = fstatSync(fd);
+      const found = fstatSync(fd);
+      if (!found.isFile()) return 0;
+      const { size } = found;
       if (size - this.#at > most) {
         this.#at = size - most;
         this.#reader.jump();

@@ -69,8 +69,9 @@ export class AuditTail {
   }
 
   #newestFiles(): readonly string[] {
-    const named = readdirSync(this.#dir).flatMap((name) => {
-      const parsed = parseFileName(name);
+    const named = readdirSync(this.#dir, { withFileTypes: true }).flatMap((found) => {
+      const { name } = found;
+      const parsed = found.isFile() || found.isSymbolicLink() ? parseFileName(name) : undefined;
       return parsed ? [{ name, parsed }] : [];
     });
     const inOrder = named.sort((left, right) => compareFileNames(left.parsed, right.parsed));

@@ -1,6 +1,7 @@
 import type { Entry } from '../../../audit/reading/entries.ts';
 import { FilterFault, filterOf } from '../../../audit/reading/filter.ts';
 import { AuditTail, type NumberedEntry } from '../../../audit/reading/tail.ts';
+import { reason } from '../../../config/problem.ts';
 import { isEvent, type PastEvent } from '../../../explain/past/events.ts';
 import { DENIAL_CODES, type DenialCode } from '../../../policy/denial-codes.ts';
 import type { AuditEntry, AuditPage, Explained } from '../../api/audit.ts';
@@ -55,6 +56,8 @@ export const auditRows: readonly DataRow[] = [
     answer: ({ source, query }) => {
       const tail = tailOf(source);
       if (!tail) return ok({ on: false } satisfies AuditPage);
+      const unread = notLookedAt(tail);
+      if (unread) return unread;
       try {
         const { after = '', ...filter } = query;
         return ok(pageOf(tail, filterOf(filter, source.now()), after));
@@ -73,7 +76,8 @@ async function explain(call: DataCall): Promise<DataAnswer> {
   const { id = '' } = query;
   const tail = tailOf(source);
   if (!tail) return problem(409, 'The audit log is off.');
-  tail.look();
+  const unread = notLookedAt(tail);
+  if (unread) return unread;
   const [found] = tail.newest(0, ({ id: own, tracing_id: request }) => own === id || request === id, 1);
   if (!found)
     return problem(404, 'This request is not in the recent log: the command `qdrant-gateway explain` reads all of it.');
@@ -120,9 +124,18 @@ export function tailOf(source: ConsoleSource): AuditTail | undefined {
   return tail;
 }
 
-/** The entries after a place, the newest first. @param after `next` of an earlier page; empty = all */
+/** Reads what has been written; the answer if the folder cannot be read. */
+export function notLookedAt(tail: AuditTail): DataAnswer | undefined {
+  try {
+    tail.look();
+    return undefined;
+  } catch (error) {
+    return problem(503, `The folder of the audit files cannot be read: ${reason(error)}.`);
+  }
+}
+
+/** The kept entries after a place, the newest first. @param after `next` of an earlier page; empty = all */
 export function pageOf(tail: AuditTail, fits: (entry: Entry) => boolean, after: string): AuditPage {
-  tail.look();
   const [id, number] = after.split('-');
   const isSame = id === tail.id;
   const found = tail.newest(isSame ? Number(number) || 0 : 0, fits, MOST_SHOWN + 1);

@@ -11,7 +11,7 @@ import { foldEntries } from '../../../revocation/fold.ts';
 import { revocationSettings } from '../../../revocation/settings.ts';
 import type { Inspected, Minted, Revocations, TokenOptions } from '../../api/tokens.ts';
 import type { ConsoleSource } from '../source.ts';
-import { tailOf } from './audit.ts';
+import { notLookedAt, tailOf } from './audit.ts';
 import { type DataAnswer, type DataCall, type DataRow, ok, problem } from './row.ts';
 
 const MOST_ENTRIES = 500;
@@ -67,11 +67,10 @@ async function optionsOf(source: ConsoleSource): Promise<TokenOptions> {
   };
 }
 
-/** Names of collections in recent requests. */
+/** Names of collections in recent requests; none where the audit log cannot be read. */
 function namesSeen(source: ConsoleSource): readonly string[] {
   const tail = tailOf(source);
-  if (!tail) return [];
-  tail.look();
+  if (!tail || notLookedAt(tail)) return [];
   const names = new Set<string>();
   for (const { entry } of tail.newest(0, ({ result }) => result === 'ok', 2000)) {
     if (typeof entry.collection === 'string') names.add(entry.collection);

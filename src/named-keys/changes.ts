@@ -82,18 +82,31 @@ export async function addKey(
 }
 
 /**
- * Gives a key another text.
+ * Gives a key another text. INVARIANT: a text that is accepted until a time ends no earlier by a rotation with an overlap: a record holds one
+ * former text, and a second one, as of a retry or another tab, would take its place.
  *
  * @param until the former text is accepted until then, in milliseconds since 1970; `undefined` = it ends at once
+ * @param now milliseconds since 1970
  */
-export async function rotateText(storage: KeyStorage, id: string, until: number | undefined): Promise<KeyWithText> {
+export async function rotateText(
+  storage: KeyStorage,
+  id: string,
+  until: number | undefined,
+  now: number,
+): Promise<KeyWithText> {
   const text = newKeyText(id);
   const entries = await storage.edit((before) => {
-    const { hash, postfix } = findKey(before, id);
+    const { hash, postfix, previous: former } = findKey(before, id);
+    if (until !== undefined && former && Date.parse(former.until) > now)
+      throw new KeyFault('overlap', [overlapsUntil(former.until)]);
     const previous = until === undefined ? null : { hash, ...(postfix && { postfix }), until: isoTime(until) };
     return { kind: 'set', id, fields: { hash: sha256Text(text), postfix: text.slice(-POSTFIX_LENGTH), previous } };
   });
   return { entry: findKey(entries, id), text };
+}
+
+function overlapsUntil(end: string): string {
+  return `the text before the last rotation is accepted until ${end}: rotate after that, or with the overlap 0, which ends all former texts at once`;
 }
 
 /** Sets fields of a key, in the form of the file. Resolves to the key after that. */

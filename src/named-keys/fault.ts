@@ -6,6 +6,8 @@ export type KeyFaultKind =
   | 'unknown'
   /** A key has the id already. */
   | 'exists'
+  /** The text before is accepted until a later time, as it was told to its holders. */
+  | 'overlap'
   /** There is no file, or it cannot be read or written. */
   | 'file'
   /** Redis cannot be reached, or holds something else. */

@@ -103,7 +103,7 @@ async function change(storage: KeyStorage, request: KeyRequest, { now, limits, t
     case 'create':
       return await addKey(storage, readCreate(body, now), now, limits, taken);
     case 'rotate':
-      return await rotateText(storage, request.id, readOverlap(body, now));
+      return await rotateText(storage, request.id, readOverlap(body, now), now);
     case 'expire':
       return { entry: await setFields(storage, request.id, { expires_at: readEnd(body, now) }) };
     case 'disable':

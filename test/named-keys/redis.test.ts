@@ -94,7 +94,7 @@ t.test('named keys shared through a Redis server', { skip: NO_REDIS }, async (t)
     await Promise.all([
       ...ids.map((id) => setFields(storage, id, { state: 'disabled' })),
       ...ids.map((id) => setFields(storage, id, { expires_at: '2030-01-01T00:00:00Z' })),
-      ...ids.map((id) => rotateText(storage, id, NOW + 3_600_000)),
+      ...ids.map((id) => rotateText(storage, id, NOW + 3_600_000, NOW)),
     ]);
     const entries = await storage.read();
     t.equal(entries.length, ids.length);

@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
+import { rotateText } from '../../src/named-keys/changes.ts';
 import { fileStorage } from '../../src/named-keys/edit.ts';
 import { createKeyStore, type KeyPlace } from '../../src/named-keys/store.ts';
 import { heldClock } from '../support/quick-clock.ts';
@@ -54,6 +55,33 @@ t.test('a key is made for 90 days unless it is said, and its text is in no file'
     key: { id: 'team', disabled: false, expiresAt: Date.parse('2027-02-27T12:00:00Z') },
   });
   t.notMatch(readFileSync(file, 'utf8'), 'qgw_');
+});
+
+t.test('a text that is accepted until a time is ended by no second rotation with an overlap', async (t) => {
+  const file = join(folder, 'twice.yaml');
+  const { store } = storeOver(file);
+  await store.change(CREATE);
+  const rotate = (overlap: string) => store.change({ change: 'rotate', id: 'team', body: { overlap } });
+  t.match(await rotate('24h'), { ok: true });
+  const before = readFileSync(file, 'utf8');
+  for (const overlap of ['24h', '1h', '366d']) {
+    t.match(await rotate(overlap), {
+      ...{ ok: false, why: 'overlap' },
+      problems: [/is accepted until 2026-11-30T12:00:00Z: rotate after that, or with the overlap 0/],
+    });
+  }
+  t.equal(readFileSync(file, 'utf8'), before, 'nothing was changed');
+  t.match(await Promise.all(['24h', '24h', '24h'].map(rotate)), [{ ok: false }, { ok: false }, { ok: false }]);
+  t.match(await rotate('0'), { ok: true, key: { previous: undefined } }, 'all former texts can be ended');
+  t.match(await rotate('24h'), { ok: true }, 'and then there is none');
+});
+
+t.test('a rotation after the end of the overlap is made', async (t) => {
+  const storage = fileStorage(join(folder, 'later.yaml'));
+  await storeOver(join(folder, 'later.yaml')).store.change(CREATE);
+  await rotateText(storage, 'team', NOW + 1000, NOW);
+  await t.rejects(rotateText(storage, 'team', NOW + 5000, NOW + 999), { message: /is accepted until/ });
+  t.match(await rotateText(storage, 'team', NOW + 5000, NOW + 1000), { entry: { id: 'team' } });
 });
 
 t.test('a reload that fails, that takes too long, or that names another file, is told', async (t) => {

@@ -82,7 +82,7 @@ export async function rotateKey(
   context: KeyContext,
 ): Promise<void> {
   const until = overlapIn(flags.overlap, context.now);
-  const { entry, text } = await rotateText(placeOf(flags).storage, id, until);
+  const { entry, text } = await rotateText(placeOf(flags).storage, id, until, context.now);
   tellSecret(entry, text, 'rotated', flags, context);
 }
 

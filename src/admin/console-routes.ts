@@ -1,4 +1,5 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { SAFE_HEADERS } from '../console/server/answers.ts';
 import type { Console } from '../console/server/console.ts';
 import {
   CONSOLE_PATH,
@@ -7,6 +8,7 @@ import {
   isConsoleTarget,
   MAX_CONSOLE_BODY,
 } from '../exchange/console-request.ts';
+import { say } from './answers.ts';
 
 /**
  * Adds the console. Its requests reach it as they were received: Fastify matches only the prefix, and the console compares the path
@@ -18,6 +20,10 @@ export function addConsoleRoutes(app: FastifyInstance, pages: Console, tls: bool
     scope.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: MAX_CONSOLE_BODY }, (_request, body, done) =>
       done(null, body),
     );
+    scope.setErrorHandler(async (error: FastifyError, _request, reply) => {
+      if (error.code !== 'FST_ERR_CTP_BODY_TOO_LARGE') throw error;
+      return await say(reply, 413, `body: at most ${MAX_CONSOLE_BODY} bytes`);
+    });
     const answer = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
       const asked = consoleRequestOf(request, tls);
       // INVARIANT: Fastify may have read the path otherwise.
@@ -30,6 +36,11 @@ export function addConsoleRoutes(app: FastifyInstance, pages: Console, tls: bool
       scope.route({ method: ['GET', 'HEAD', 'POST'], url, config: { guard: { token: 'none' } }, handler: answer });
     }
   });
+}
+
+/** Headers of the console, for an answer below its path that is not its own. */
+export function setSafeHeaders(reply: FastifyReply): void {
+  setHeaders(reply, SAFE_HEADERS);
 }
 
 /** A request to the admin port, as the console reads it. */
@@ -45,6 +56,10 @@ export function consoleRequestOf({ raw, body, ip, headers, method }: FastifyRequ
 
 async function sendAnswer(reply: FastifyReply, { status, headers, body }: ConsoleAnswer): Promise<FastifyReply> {
   reply.code(status);
-  for (let at = 0; at + 1 < headers.length; at += 2) reply.header(headers[at] ?? '', headers[at + 1]);
+  setHeaders(reply, headers);
   return await reply.send(typeof body === 'string' ? Buffer.from(body) : body);
+}
+
+function setHeaders(reply: FastifyReply, headers: readonly string[]): void {
+  for (let at = 0; at + 1 < headers.length; at += 2) reply.header(headers[at] ?? '', headers[at + 1]);
 }

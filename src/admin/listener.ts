@@ -3,6 +3,7 @@ import type { TlsOptions } from 'node:tls';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { AdminAct } from '../audit/act.ts';
 import type { Console } from '../console/server/console.ts';
+import { isConsoleTarget } from '../exchange/console-request.ts';
 import { HandshakeBudget } from '../limits/handshake-budget.ts';
 import { WorkScheduler } from '../limits/work-scheduler.ts';
 import { countAll } from '../net/count-all.ts';
@@ -14,13 +15,14 @@ import { bearsToken, isLoopback, isOwnHost } from './access.ts';
 import { AdmittedConnections } from './admitted.ts';
 import { hasQuery, isEmpty, say } from './answers.ts';
 import { REPEATED_MEMBER, readBodies } from './body.ts';
-import { addConsoleRoutes } from './console-routes.ts';
+import { addConsoleRoutes, setSafeHeaders } from './console-routes.ts';
 import { inTurn } from './in-turn.ts';
 import { addKeyRoutes, type KeySource } from './key-routes.ts';
 import { addNodeRoutes, type NodeSource } from './node-routes.ts';
 import type { Readiness } from './pages.ts';
 import { sharedPage } from './shared-page.ts';
 import { slowed } from './slowed.ts';
+import { isOfHost, routedTarget } from './target.ts';
 import { addTokenRoute, type TokenSource } from './token-route.ts';
 import type { WebUiOptions } from './web-ui-routes.ts';
 
@@ -137,6 +139,7 @@ function createApp({ tls }: AdminListenerOptions): FastifyInstance {
     keepAliveTimeout: KEEP_ALIVE_MS,
     forceCloseConnections: true,
     exposeHeadRoutes: false,
+    rewriteUrl: routedTarget,
   } as const;
   const http = { maxHeaderSize: MAX_HEAD, connectionsCheckingInterval: LOOK_MS };
   if (!tls) return writing(fastify({ ...settings, http }));
@@ -174,7 +177,8 @@ function protect(app: FastifyInstance, options: AdminListenerOptions, connection
     connections.began(socket);
     reply.header('cache-control', 'no-store').header('x-content-type-options', 'nosniff');
     const hosts = request.raw.headersDistinct.host;
-    if (local && (hosts?.length !== 1 || !isOwnHost(hosts[0], host))) {
+    if (isConsoleTarget(request.raw.url ?? '')) setSafeHeaders(reply);
+    if (!isOfHost(request.originalUrl, hosts?.[0]) || (local && (hosts?.length !== 1 || !isOwnHost(hosts[0], host)))) {
       source.refused();
       return await say(reply, 421, 'this host name is not served here');
     }

@@ -178,6 +178,30 @@ t.test('requests that make no sense are told what does, and nothing of them is r
   t.strictSame(gateway.acts(), [], 'none of it changed anything');
 });
 
+t.test('a path that cannot be read is that of no page, and the absolute form of a target is read', async (t) => {
+  const gateway = await startSupervised({ settings: TOKEN });
+  t.teardown(gateway.close);
+  for (const [status, path, host] of [
+    [404, '/-/%zz', 'localhost'],
+    [404, '/-/live%', 'localhost'],
+    [404, '/%c3%28', 'localhost'],
+    [421, '/-/%zz', 'evil.example'],
+    [200, '/-/live', 'localhost'],
+    [200, '/-/%6cive', 'localhost'],
+    [200, 'http://localhost/-/live', 'localhost'],
+    [200, 'https://LOCALHOST/-/live?', 'localhost'],
+    [404, 'http://localhost', 'localhost'],
+    [421, 'http://evil.example/-/live', 'localhost'],
+    [421, 'http://localhost/-/live', 'evil.example'],
+    [421, 'http:///-/live', 'localhost'],
+  ] as const) {
+    const answer = await askAdmin(gateway.admin, path, { headers: { host } });
+    t.equal(answer.status, status, `${path} at ${host}`);
+    t.match(answer.headers, { 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' });
+    t.notMatch(answer.text, /zz|%c3|evil|FST_/, 'nothing of it is repeated');
+  }
+});
+
 t.test('a reload through the port is taken, and one that cannot be leaves everything as it was', async (t) => {
   const gateway = await startSupervised({ settings: TOKEN });
   t.teardown(gateway.close);

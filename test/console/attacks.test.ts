@@ -75,6 +75,41 @@ t.test('no answer of the console is shown in a frame, sniffed, cached or sent as
   }
 });
 
+t.test('nor is an answer below its path that is not of the console', async (t) => {
+  const large = JSON.stringify({ key: 'a'.repeat(300_000) });
+  for (const [status, method, path, headers, body] of [
+    [404, 'GET', '/-/console/%zz', { host }, undefined],
+    [404, 'GET', '/-/console/%ff', { host }, undefined],
+    [404, 'PUT', '/-/console/api/login', { host }, '{}'],
+    [404, 'DELETE', '/-/console/', { host }, undefined],
+    [404, 'OPTIONS', '/-/console/', { host }, undefined],
+    [404, 'TRACE', '/-/console/', { host }, undefined],
+    [413, 'POST', '/-/console/api/login', { host, ...json }, large],
+    [401, 'GET', '/-/console/qdrant/collections', { host }, undefined],
+    [303, 'GET', '/-/console/qdrant/dashboard', { host, 'sec-fetch-site': 'none' }, undefined],
+    [421, 'GET', '/-/console/', { host: 'evil.example' }, undefined],
+    [421, 'GET', '/-/console/%zz', { host: 'evil.example' }, undefined],
+    [421, 'GET', 'http://evil.example/-/console/', { host }, undefined],
+    [200, 'GET', `http://${host}/-/console/`, { host }, undefined],
+    [
+      200,
+      'GET',
+      `HTTP://${host.toUpperCase()}/-/console/api/session`,
+      { host, origin: `http://${host}`, 'x-qdrant-console': '1' },
+      undefined,
+    ],
+  ] as const) {
+    const answer = await askAdmin(gateway.admin, path, { method, headers, ...(body !== undefined && { body }) });
+    const sentence = `${method} ${path} ${headers.host}`;
+    t.equal(answer.status, status, sentence);
+    t.match(answer.headers, { 'x-frame-options': 'DENY', 'x-content-type-options': 'nosniff' }, sentence);
+    t.match(answer.headers['content-security-policy'], /frame-ancestors 'none'/, sentence);
+    t.match(answer.headers['cache-control'], /no-(?:store|cache)/, sentence);
+    t.notMatch(answer.text, /zz|%ff|evil/, `${sentence}: nothing of it is repeated`);
+    if (status === 413) t.match(answer.text, /at most 262144 bytes/);
+  }
+});
+
 t.test('a session is the browser that opened it, until it ends', async (t) => {
   await t.test('a login takes over no session that was there before', async (t) => {
     const attacker = await signedIn(gateway, KEYS.readOnly);

@@ -11,8 +11,10 @@ import {
   secretFile,
 } from './plan.ts';
 
+const [HTTP_PORT, GRPC_PORT] = ['QDRANT__SERVICE__HTTP_PORT', 'QDRANT__SERVICE__GRPC_PORT'];
+const [REST, GRPC] = [6333, 6334];
 /** Variables of Qdrant that say where it listens: they stay with it. */
-const PLACE = new Set(['QDRANT__SERVICE__HOST', 'QDRANT__SERVICE__HTTP_PORT', 'QDRANT__SERVICE__GRPC_PORT']);
+const PLACE = new Set(['QDRANT__SERVICE__HOST', HTTP_PORT, GRPC_PORT]);
 /** The variable that turns TLS on. */
 export const TLS = 'QDRANT__SERVICE__ENABLE_TLS';
 const KEY = 'QDRANT__SERVICE__API_KEY';
@@ -37,6 +39,32 @@ function settingOf(qdrant: ComposeQdrant, name: string): string | null | undefin
   // A variable without a value is set, by the shell.
   if (qdrant.environment.has(name)) return qdrant.environment.get(name);
   return qdrant.fromFiles.get(name) ?? qdrant.fromConfig.get(path);
+}
+
+/** The port that Qdrant listens on. Throws `UsageError` for one that compose puts in later. */
+function portOf(qdrant: ComposeQdrant, name: string, usual: number): number {
+  const setting = settingOf(qdrant, name);
+  if (setting === undefined) return usual;
+  const port = Number(/^\d{1,5}$/.exec(setting ?? '')?.[0]);
+  if (port >= 1 && port <= 65_535) return port;
+  throw new UsageError(`${name} of Qdrant is no number that stands there: write the port that it listens on`);
+}
+
+/** Where Qdrant listens today. The gateway listens on the same ports in its place, for callers in the networks of the project know them. */
+export function listensOf(qdrant: ComposeQdrant): {
+  readonly rest: number;
+  readonly grpc: number;
+  readonly environment: Variables;
+} {
+  const rest = portOf(qdrant, HTTP_PORT, REST);
+  const grpc = portOf(qdrant, GRPC_PORT, GRPC);
+  return {
+    ...{ rest, grpc },
+    environment: [
+      ...(rest === REST ? [] : [[HTTP_PORT, String(rest)] as const]),
+      ...(grpc === GRPC ? [] : [[GRPC_PORT, String(grpc)] as const]),
+    ],
+  };
 }
 
 const KEYS = ['API_KEY', 'ALT_API_KEY', 'READ_ONLY_API_KEY'].map((name) => `QDRANT__SERVICE__${name}`);

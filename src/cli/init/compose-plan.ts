@@ -1,6 +1,6 @@
 import { Document, isMap, isSeq, type Node } from 'yaml';
 import { UsageError } from '../output.ts';
-import { hasTls, keysOf, NO_TLS, TLS, tlsOf, type Variables } from './compose-parts.ts';
+import { hasTls, keysOf, listensOf, NO_TLS, TLS, tlsOf, type Variables } from './compose-parts.ts';
 import { type ComposeQdrant, findQdrant, INNER, type PublishedPort, readEnvFile } from './compose-service.ts';
 import {
   type Drawn,
@@ -16,7 +16,7 @@ import {
 
 /** Name of Qdrant in the inner network: its own name is the gateway's elsewhere. */
 const UPSTREAM = 'qdrant-upstream';
-const [REST, GRPC, P2P] = [6333, 6334, 6335];
+const P2P = 6335;
 /** Folder that the gateway writes. It is made with a file, so that it belongs to the caller: Docker would make it for root. */
 const STATE = `${FOLDER}/state`;
 const STATE_NOTE = openFile(
@@ -65,7 +65,7 @@ export async function planCompose(place: ComposePlace, choices: InitChoices, dra
     ],
     next: [
       'docker compose up -d',
-      `docker compose port ${qdrant.name} 6333   # no port: Qdrant itself is not published`,
+      `docker compose port ${qdrant.name} ${listensOf(qdrant).rest}   # no port: Qdrant itself is not published`,
       firstQuestion(qdrant, choices, tls.made),
       'docker compose exec qdrant-gateway node /app/dist/cli/main.js doctor',
     ],
@@ -116,11 +116,13 @@ function overrideOf(
   environment: Variables,
   volumes: readonly unknown[],
 ): string {
+  const { rest, grpc, environment: listens } = listensOf(qdrant);
   const variables = Object.fromEntries(
     [
       ...environment,
-      ['QDRANT_GATEWAY__UPSTREAM__REST_URL', `http://${UPSTREAM}:${REST}`],
-      ['QDRANT_GATEWAY__UPSTREAM__GRPC_URL', `http://${UPSTREAM}:${GRPC}`],
+      ...listens,
+      ['QDRANT_GATEWAY__UPSTREAM__REST_URL', `http://${UPSTREAM}:${rest}`],
+      ['QDRANT_GATEWAY__UPSTREAM__GRPC_URL', `http://${UPSTREAM}:${grpc}`],
       ['QDRANT_GATEWAY__ADMIN__PORT', '9464'],
     ].map(([name, value]) => [name, value]),
   );
@@ -138,7 +140,7 @@ function overrideOf(
         depends_on: [qdrant.name],
         environment: variables,
         volumes: [`./${FOLDER}:/run/qdrant-gateway:ro`, `./${STATE}:/var/lib/qdrant-gateway`, ...volumes],
-        ports: qdrant.ports.filter(({ target }) => target === REST || target === GRPC).map(portText),
+        ports: qdrant.ports.filter(({ target }) => target === rest || target === grpc).map(portText),
         networks: {
           ...Object.fromEntries(
             [...qdrant.networks].map(([name, aliases]) => [name, { aliases: [qdrant.name, ...aliases] }]),
@@ -177,8 +179,9 @@ function notesOf(qdrant: ComposeQdrant, { cleartext, image }: InitChoices): read
     `other services go on with the name \`${qdrant.name}\`: it is the gateway's now, and asks for a key${cleartext ? '' : ' and https'}`,
     'Qdrant has no way out to the internet in its inner network: recovery of snapshots from a URL, and S3, need one',
   ];
+  const { rest, grpc } = listensOf(qdrant);
   const cluster = qdrant.ports.some(({ target }) => target === P2P);
-  const others = qdrant.ports.filter(({ target }) => ![REST, GRPC, P2P].includes(target)).map(portText);
+  const others = qdrant.ports.filter(({ target }) => ![rest, grpc, P2P].includes(target)).map(portText);
   for (const other of qdrant.others)
     notes.unshift(
       `WARNING: service \`${other}\` is Qdrant as well and stays as it is: run init for it with --name ${other}`,
@@ -210,11 +213,12 @@ function forCallers(hasNewFiles: boolean, madeCerts: boolean): readonly string[]
 }
 
 function firstQuestion(qdrant: ComposeQdrant, { cleartext }: InitChoices, made: boolean): string {
+  const { rest } = listensOf(qdrant);
   const host =
     qdrant.ports
-      .find(({ target }) => target === REST)
+      .find(({ target }) => target === rest)
       ?.host.split(':')
-      .at(-1) || String(REST);
+      .at(-1) || String(rest);
   const trust = made ? ` --cacert ${FOLDER}/tls/ca.pem` : '';
   return `curl${trust} ${cleartext ? 'http' : 'https'}://localhost:${host}/collections   # 401: a stranger is refused`;
 }

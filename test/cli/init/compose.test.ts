@@ -107,6 +107,23 @@ const CASES: readonly Case[] = [
     ports: ['7333:6333', '7334:6334'],
     gateway: {},
   },
+  {
+    name: 'a Qdrant on other ports',
+    files: {
+      'compose.yaml': SERVICE(
+        'ports: ["7000:7000", "127.0.0.1:80:7001", "6335:6335"]\nenvironment: { QDRANT__SERVICE__HTTP_PORT: 7000, QDRANT__SERVICE__GRPC_PORT: "7001" }',
+      ),
+    },
+    ports: ['7000:7000', '127.0.0.1:80:7001'],
+    gateway: {
+      environment: {
+        QDRANT__SERVICE__HTTP_PORT: '7000',
+        QDRANT__SERVICE__GRPC_PORT: '7001',
+        QDRANT_GATEWAY__UPSTREAM__REST_URL: 'http://qdrant-upstream:7000',
+        QDRANT_GATEWAY__UPSTREAM__GRPC_URL: 'http://qdrant-upstream:7001',
+      },
+    },
+  },
   { name: 'no published port', files: { 'compose.yaml': SERVICE('restart: always') }, ports: [], gateway: {} },
   {
     name: 'a key in the file',
@@ -301,6 +318,12 @@ const REFUSED: [name: string, text: string, flags: object, within: RegExp][] = [
     /several services are Qdrant \(a, b\)/,
   ],
   ['the network of the host', SERVICE('network_mode: host'), {}, /service `db` has `network_mode`/],
+  [
+    'a port of Qdrant that compose puts in',
+    SERVICE('environment: { QDRANT__SERVICE__HTTP_PORT: "${PORT}" }'),
+    {},
+    /QDRANT__SERVICE__HTTP_PORT of Qdrant is no number that stands there/,
+  ],
   ['a port that cannot be read', SERVICE('ports: ["6333:abc"]'), {}, /port `6333:abc` of service `db`/],
   ['an env_file that is not there', SERVICE('env_file: a.env'), {}, /env_file `a\.env` is not there/],
   [

@@ -21,6 +21,7 @@ const PLACES = [
   ...['#/', '#/tokens', '#/keys', '#/tokens?view=inspect', '#/access', '#/tokens?view=revocations'],
   ...['#/try', '#/audit', '#/policy', '#/sessions'],
 ];
+const PHONE = { width: 360, height: 740 };
 const LOOKS = [
   ['light', 1280],
   ['dark', 1280],
@@ -81,6 +82,7 @@ t.test('every page: light and dark, wide and narrow, whatever callers write', op
   await show(page, '#/audit');
   const row = page.locator('tbody tr', { hasText: '<img src=x' }).first();
   await row.waitFor();
+  t.ok((await page.locator('tbody tr').count()) <= 50, 'no more rows than are asked for');
   const shown = (await row.textContent()) ?? '';
   t.match(shown, '\\u202egnp', 'characters that reorder are written out');
   t.notMatch(shown, /[\u202e\u200b]/, 'and are not there');
@@ -88,4 +90,11 @@ t.test('every page: light and dark, wide and narrow, whatever callers write', op
   await page.getByText('Request id').first().waitFor();
   t.equal(await page.evaluate('window.hit'), undefined, 'no text of a caller runs');
   t.equal(await page.locator('main img, main script, main b > img').count(), 0, 'and none is markup');
+  await page.setViewportSize(PHONE);
+  await page.reload();
+  const first = page.locator('tbody tr').first();
+  await first.waitFor();
+  const { y = PHONE.height, height = PHONE.height } = (await first.boundingBox()) ?? {};
+  t.ok(y + height < PHONE.height, `the first entry is on the screen of a phone (${y})`);
+  t.ok(height < 100, `and one entry takes ${height} pixels`);
 });

@@ -96,6 +96,42 @@ t.test('a reload that refuses: the file is put back, and the page says why', opt
   t.equal(last, 'ok');
 });
 
+t.test('a changed draft is left only after a question', options, async (t) => {
+  if (!browser) return;
+  const gateway = await startConsoleScene();
+  t.teardown(gateway.close);
+  await browser.context.clearCookies();
+  const page = await browser.context.newPage();
+  t.teardown(() => page.close());
+  await page.goto(`${gateway.page}#/keys`);
+  await logInAs(page, KEYS.admin);
+  await page.getByRole('link', { name: 'Policy' }).click();
+  const draft = page.getByLabel('Policy', { exact: true });
+  const question = page.getByRole('dialog', { name: 'Leave without the draft?' });
+  await draft.waitFor();
+  const hash = (): Promise<string> => page.evaluate<string>('location.hash');
+  await page.getByRole('link', { name: 'Audit' }).click();
+  await page.getByRole('heading', { name: 'Audit' }).waitFor();
+  t.equal(await question.count(), 0, 'a draft that is the file is left at once');
+  await page.getByRole('link', { name: 'Policy' }).click();
+  await draft.fill('rules: []');
+  for (const leave of [() => page.getByRole('link', { name: 'Audit' }).click(), () => page.goBack()]) {
+    await leave();
+    await question.waitFor();
+    t.equal(await hash(), '#/policy');
+    await question.getByRole('button', { name: 'Stay' }).click();
+    await question.waitFor({ state: 'detached' });
+    t.equal(await draft.inputValue(), 'rules: []', 'the draft is there');
+  }
+  await page.getByRole('link', { name: 'Audit' }).click();
+  await question.getByRole('button', { name: 'Leave, and lose it' }).click();
+  await page.getByRole('heading', { name: 'Audit' }).waitFor();
+  t.equal(await hash(), '#/audit');
+  await page.getByRole('link', { name: 'Policy' }).click();
+  await draft.waitFor();
+  t.equal(await draft.inputValue(), POLICY);
+});
+
 t.test('two tabs: the second one does not write over the first', options, async (t) => {
   if (!browser) return;
   const gateway = await startConsoleScene();

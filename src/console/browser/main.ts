@@ -6,9 +6,12 @@ import { frame } from './frame.ts';
 import { loginAgain, loginPage } from './login.ts';
 import { pageOf } from './routes.ts';
 import { currentSession } from './session.ts';
-import { use } from './view/dom.ts';
+import { button } from './view/buttons.ts';
+import { dialog } from './view/dialog.ts';
+import { el, use } from './view/dom.ts';
 import { loading, problemsBox } from './view/parts.ts';
 import { chosenTheme, setTheme } from './view/theme.ts';
+import { isUnsaved } from './view/unsaved.ts';
 
 setTheme(chosenTheme());
 
@@ -24,6 +27,13 @@ function App(): VNode | null {
   const [ended, setEnded] = useState(false);
   const [problems, setProblems] = useState<readonly string[]>([]);
   const [place, setPlace] = useState(location.hash);
+  const [leavesFor, setLeavesFor] = useState<string | undefined>(undefined);
+  const shown = useRef(place);
+  const go = useCallback((next: string): void => {
+    shown.current = next;
+    setLeavesFor(undefined);
+    setPlace(next);
+  }, []);
   const waiting = useRef<(() => void)[]>([]);
   const begin = useCallback((next: Session): void => {
     setSession(next);
@@ -47,10 +57,19 @@ function App(): VNode | null {
       });
     });
     void look();
-    const follow = (): void => setPlace(location.hash);
+    const follow = (): void => {
+      const next = location.hash;
+      if (!isUnsaved() || pageOf(next).path === pageOf(shown.current).path) {
+        go(next);
+        return;
+      }
+      // The page stays, and so does its place, until the question is answered.
+      history.pushState(null, '', shown.current === '' ? '#/' : shown.current);
+      setLeavesFor(next);
+    };
     addEventListener('hashchange', follow);
     return () => removeEventListener('hashchange', follow);
-  }, [look]);
+  }, [look, go]);
   if (problems.length > 0 && !session) return problemsBox(problems);
   if (!session) return loading('the console');
   if (!session.signed_in) return loginPage({ oidc: session.oidc, onSession: begin });
@@ -65,7 +84,33 @@ function App(): VNode | null {
     place,
     onLeave: leave,
     page,
-    over: ended ? loginAgain({ oidc: false, onSession: begin }) : null,
+    over: ended
+      ? loginAgain({ oidc: false, onSession: begin })
+      : leavesFor === undefined
+        ? null
+        : askToLeave(
+            () => setLeavesFor(undefined),
+            () => {
+              history.pushState(null, '', leavesFor);
+              go(leavesFor);
+            },
+          ),
+  });
+}
+
+function askToLeave(stay: () => void, leave: () => void): VNode {
+  return dialog({
+    title: 'Leave without the draft?',
+    onClose: stay,
+    children: [
+      el('p', null, 'The draft on this page is kept nowhere else: it is lost when you leave.'),
+      el(
+        'div',
+        { class: 'row' },
+        button({ text: 'Stay', kind: 'main', onPress: stay }),
+        button({ text: 'Leave, and lose it', kind: 'danger', onPress: leave }),
+      ),
+    ],
   });
 }
 

@@ -16,6 +16,8 @@ const EVERY_MS = 1500;
 /** Letters of a filter come one after the other. */
 const TYPED_MS = 250;
 const MOST_ROWS = 300;
+/** Rows that are drawn until more are asked for. */
+const ROWS_AT_ONCE = 50;
 
 /** Filters as the server takes them; an empty text filters nothing. */
 interface Filter {
@@ -36,12 +38,16 @@ const FIELDS = [
   ['id', 'Request id', ''],
 ] as const;
 
+/** True = a phone: filters are folded, so that the first requests are on the screen. */
+const isNarrow = matchMedia('(width <= 560px)').matches;
+
 /** The requests as they come in, and why each was allowed or refused. */
 export function Audit({ place }: PageProps): VNode {
   const [filter, setFilter] = useState<Filter>(() => ({ ...NO_FILTER, id: parametersOf(place).get('id') ?? '' }));
   const [live, setLive] = useState(true);
   const [refusedFirst, setRefusedFirst] = useState(false);
   const [open, setOpen] = useState<AuditEntry | undefined>(undefined);
+  const [most, setMost] = useState(ROWS_AT_ONCE);
   const { page, problems, again } = useTail(filter, live);
   const set = (name: keyof Filter) => (text: string) => setFilter((old) => ({ ...old, [name]: text }));
   const isFiltered = Object.values(filter).some((text) => text !== '');
@@ -69,10 +75,17 @@ export function Audit({ place }: PageProps): VNode {
       ),
     ),
     el(
-      'div',
-      { class: 'filters' },
-      FIELDS.map(([name, label, placeholder]) =>
-        textField({ label, value: filter[name], onText: set(name), placeholder, type: 'search', mono: name === 'id' }),
+      'details',
+      { open: !isNarrow || isFiltered },
+      el('summary', null, 'Filters'),
+      el(
+        'div',
+        { class: 'filters' },
+        FIELDS.map(([name, label, placeholder]) =>
+          textField({
+            ...{ label, value: filter[name], onText: set(name), placeholder, type: 'search', mono: name === 'id' },
+          }),
+        ),
       ),
     ),
   );
@@ -106,6 +119,8 @@ export function Audit({ place }: PageProps): VNode {
               failed: problems.length > 0,
               open: setOpen,
               clear: () => setFilter(NO_FILTER),
+              most,
+              more: () => setMost(most + ROWS_AT_ONCE),
             }),
           ),
         ],
@@ -181,11 +196,14 @@ interface Entries {
   readonly failed: boolean;
   readonly open: (entry: AuditEntry) => void;
   readonly clear: () => void;
+  /** Rows that are drawn. */
+  readonly most: number;
+  readonly more: () => void;
 }
 
 const HEADS = ['Time', 'Result', 'Operation', 'Collection', 'Caller', 'From', 'Took'];
 
-function entriesOf({ page, refusedFirst, isFiltered, failed, open, clear }: Entries): Child {
+function entriesOf({ page, refusedFirst, isFiltered, failed, open, clear, most, more }: Entries): Child {
   if (!page) return failed ? null : loading('the requests', 6);
   const { entries } = page;
   if (entries.length === 0 && isFiltered) {
@@ -200,8 +218,12 @@ function entriesOf({ page, refusedFirst, isFiltered, failed, open, clear }: Entr
   const shown = refusedFirst
     ? entries.toSorted((left, right) => Number(isRefused(right)) - Number(isRefused(left)))
     : entries;
-  const rows = shown.map((entry) => row(entry, () => open(entry)));
-  return tableOf(HEADS, rows, 'Requests, the newest first');
+  const rows = shown.slice(0, most).map((entry) => row(entry, () => open(entry)));
+  return [
+    tableOf(HEADS, rows, 'Requests, the newest first', true),
+    shown.length > most &&
+      el('div', { class: 'row center' }, button({ text: `Show more of ${shown.length}`, onPress: more })),
+  ];
 }
 
 function isRefused({ result }: AuditEntry): boolean {

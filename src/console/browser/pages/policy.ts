@@ -10,6 +10,7 @@ import { badge, card, empty, loading, notice, pageHead, problemsBox } from '../v
 import { table } from '../view/tables.ts';
 import { tabs } from '../view/tabs.ts';
 import { count } from '../view/times.ts';
+import { useUnsaved } from '../view/unsaved.ts';
 import { PolicyDiff } from './policy-diff.ts';
 
 const VIEWS = [
@@ -85,6 +86,7 @@ function Editor({ page, text, mayWrite, again }: EditorProps): VNode {
   const check = useAct<{ draft: string }, DraftCheck>('policy/check');
   const write = useAct<{ draft: string; revision: string }, { revision: string }>('policy/write');
   const isChanged = draft !== text;
+  useUnsaved(isChanged);
   const edit = (next: string): void => {
     setDraft(next);
     check.clear();

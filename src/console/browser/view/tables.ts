@@ -17,14 +17,14 @@ export function rowOf(heads: readonly string[], cells: readonly Child[], change:
   );
 }
 
-/** A table of rows that are made already. */
-export function tableOf(heads: readonly string[], rows: readonly VNode[], caption?: string): VNode {
+/** A table of rows that are made already. @param isDense on a narrow screen the cells stand beside each other, without their names */
+export function tableOf(heads: readonly string[], rows: readonly VNode[], caption?: string, isDense = false): VNode {
   return el(
     'div',
     { class: 'table' },
     el(
       'table',
-      { class: 'rows' },
+      { class: isDense ? 'rows dense' : 'rows' },
       caption !== undefined && el('caption', { class: 'unseen' }, caption),
       el(
         'thead',

@@ -86,7 +86,7 @@ function read(
 }
 
 function rewrite(
-  { parts, assumptions }: Lane,
+  { parts, config, assumptions }: Lane,
   exchange: OfflineGrpc,
   decision: Permit | Conditional,
   needs: BodyNeeds,
@@ -98,6 +98,7 @@ function rewrite(
   const task = (idfVectors: RewriteTask['idfVectors']): RewriteTask => ({
     ...{ path: operation.path, tenancy, features: parts.bodyRules.features(), idfVectors },
     ...{ refusesDotNames: needs.dotNames === true, facts: exchange.wantsFacts },
+    mostBytes: config.gateway.limits.inspected_body_bytes,
   });
   const made = (idfVectors: RewriteTask['idfVectors']) =>
     callFinding(operation, decision, runRewriteTask(task(idfVectors), exchange.framed));

@@ -8,7 +8,7 @@ import {
 } from '../../policy/tenants/rewriting.ts';
 import type { Tenancy, TenantCondition } from '../../policy/tenants/tenancy.ts';
 import { PREFIX_BYTES } from '../message/message.ts';
-import { badForm } from './ids.ts';
+import { tooManyIds } from './ids.ts';
 
 /** The facts by which a message is rewritten. */
 export interface TenantContext {
@@ -19,6 +19,8 @@ export interface TenantContext {
   readonly features: ReleaseFeatures;
   /** The sparse vectors whose scores need statistics of other points; `unknown` = upstream does not say, `unasked` = not asked yet. */
   readonly idfVectors: ReadonlySet<string> | 'unknown' | 'unasked';
+  /** Most bytes of the message that is made. */
+  readonly mostBytes: number;
 }
 
 /** Bytes that stand in front of a message in its DATA frame. */
@@ -37,6 +39,27 @@ export class NeedsFacts extends Error {
   readonly code = 'ERR_TENANT_FACTS';
 }
 
+/** Thrown inside the rewriting where more than `mostBytes` would be made. */
+export class MadeTooLong extends Error {
+  readonly code = 'ERR_TENANT_MESSAGE_LENGTH';
+}
+
+/** Counts the bytes of a message before they are made. */
+export class MadeBytes {
+  #left: number;
+
+  /** @param length of the client's message */
+  constructor({ mostBytes }: Pick<TenantContext, 'mostBytes'>, length: number) {
+    this.#left = mostBytes - length;
+  }
+
+  /** Throws `MadeTooLong` if there is no room for so many more. */
+  grow(bytes: number): void {
+    this.#left -= bytes;
+    if (this.#left < 0) throw new MadeTooLong();
+  }
+}
+
 /** A rewritten message, not yet encoded. */
 export interface Rewritten {
   readonly type: string;
@@ -50,6 +73,7 @@ export interface Rewritten {
 export class Checks {
   readonly #byCollection = new Map<string, Check>();
   readonly #byIdAlone = new Set<string>();
+  #count = 0;
 
   /** The points of this collection are told apart by their ids alone. */
   byIdAlone(collection: string): void {
@@ -66,8 +90,10 @@ export class Checks {
     if (ids.length === 0) return;
     const known = this.#byCollection.get(collection) ?? { ids: new Set<PointId>(), conditions };
     this.#byCollection.set(collection, known);
+    const before = known.ids.size;
     for (const id of ids) known.ids.add(id);
-    if (known.ids.size > MAX_CHECKED_IDS) throw badForm('ids', `are more than ${MAX_CHECKED_IDS}`);
+    this.#count += known.ids.size - before;
+    if (this.#count > MAX_CHECKED_IDS) throw tooManyIds();
   }
 
   get all(): readonly IdCheck[] {

@@ -1,6 +1,6 @@
 import { badRequest, type Denial } from '../../policy/denial.ts';
 import { TenantRefusal } from '../../policy/tenants/refusal.ts';
-import type { PointId } from '../../policy/tenants/rewriting.ts';
+import { MAX_CHECKED_IDS, type PointId } from '../../policy/tenants/rewriting.ts';
 import { uuidOf } from '../../policy/tenants/uuid.ts';
 import type { IdMessage } from './filters.ts';
 
@@ -11,6 +11,11 @@ export function badForm(place: string, what: string): TenantRefusal {
 
 export function formDenial(place: string, what: string): Denial {
   return badRequest('tenant_form', `\`${place}\` ${what}`);
+}
+
+/** Refuses a request with more ids than may have to exist, or be retrieved. */
+export function tooManyIds(): TenantRefusal {
+  return badForm('ids', `are more than ${MAX_CHECKED_IDS}`);
 }
 
 /** The id of a point in one form. */

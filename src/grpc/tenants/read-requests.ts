@@ -2,12 +2,12 @@ import { COLLECTIONS_UNKNOWN, TENANT_MATRIX } from '../../policy/denial.ts';
 import { hiddenFields, judgeScoring, judgeShown, unfilteredFields } from '../../policy/tenants/kept-fields.ts';
 import type { PayloadField } from '../../policy/tenants/payload-path.ts';
 import { TenantRefusal } from '../../policy/tenants/refusal.ts';
-import { hiding, MAX_PARTS, releaseRefused } from '../../policy/tenants/rewriting.ts';
+import { hiding, MAX_CHECKED_IDS, MAX_PARTS, MAX_PREFETCHES, releaseRefused } from '../../policy/tenants/rewriting.ts';
 import { shardOf, type TenantShard } from '../../policy/tenants/shard.ts';
 import { conditionsOn, lookupRefused } from '../../policy/tenants/within.ts';
-import { type Checks, NeedsFacts, type Rewritten, type TenantContext } from './context.ts';
+import { type Checks, MadeBytes, NeedsFacts, type Rewritten, type TenantContext } from './context.ts';
 import { conditionsOf, type Filter, hasId, type IdMessage, within } from './filters.ts';
-import { badForm, idOf } from './ids.ts';
+import { badForm, idOf, tooManyIds } from './ids.ts';
 import { judgeCondition, judgeFilter } from './keys/filter-keys.ts';
 import { conditionsIn, shownBy } from './keys/shown-keys.ts';
 import { make } from './messages/codec.ts';
@@ -57,20 +57,29 @@ interface Example {
   readonly example: { readonly case: string | undefined; readonly value?: unknown };
 }
 
+/** A tag and a length take as much. */
+const LEAST_HEAD = 2;
+
 /** Rewrites the searching requests of one message. */
 export class Searches {
   readonly #context: TenantContext;
   readonly #checks: Checks;
+  readonly #made: MadeBytes;
   readonly #own: readonly Buffer[];
+  /** Bytes of the conditions in a filter. */
+  readonly #ownBytes: number;
   readonly #hidden: readonly PayloadField[];
   readonly #unfiltered: readonly PayloadField[];
   readonly #shard: TenantShard | undefined;
   #levels = 0;
 
-  constructor(context: TenantContext, checks: Checks) {
+  /** @param length of the client's message */
+  constructor(context: TenantContext, checks: Checks, length: number) {
     this.#context = context;
     this.#checks = checks;
+    this.#made = new MadeBytes(context, length);
     this.#own = conditionsOf(context.conditions);
+    this.#ownBytes = this.#own.reduce((sum, { length: bytes }) => sum + bytes + LEAST_HEAD, 0);
     this.#hidden = hiddenFields(context.conditions);
     this.#unfiltered = unfilteredFields(context.conditions);
     this.#shard = shardOf(context.conditions);
@@ -82,7 +91,7 @@ export class Searches {
       // Upstream goes by the name of the batch; that of an entry must not lead elsewhere in any release. One that is missing, which upstream
       // refuses since v1.19, stays missing.
       if (level.collectionName) level.collectionName = this.#context.collection;
-      this.#level(level);
+      this.#level(level, 0);
       place(level, this.#shard);
     }
     this.#byIdAlone();
@@ -107,6 +116,7 @@ export class Searches {
   /** The client's filter within the conditions. */
   #within(filter: Filter | undefined): Filter {
     judgeFilter(this.#unfiltered, filter);
+    this.#made.grow(this.#ownBytes);
     return within(this.#own, filter);
   }
 
@@ -124,8 +134,9 @@ export class Searches {
     if (idfVectors.has(vector)) throw new TenantRefusal(TENANT_MATRIX);
   }
 
-  /** Upstream looks up all ids of a query first, prefetches included. */
-  #level(level: Level): void {
+  /** Upstream looks up all ids of a query first, prefetches included. @param depth prefetches around it */
+  #level(level: Level, depth: number): void {
+    if (depth > MAX_PREFETCHES) throw badForm('prefetch', `nests more than ${MAX_PREFETCHES} deep`);
     this.#levels += 1;
     if (this.#levels > MAX_PARTS) throw badForm('query', `has more than ${MAX_PARTS} queries and prefetches`);
     if (level.withLookup) {
@@ -138,7 +149,7 @@ export class Searches {
     this.#checkIds(level, inputs);
     if (this.#own.length > 0) level.filter = this.#within(level.filter);
     this.#statistics(level, inputs);
-    for (const prefetch of level.prefetch ?? []) this.#level(prefetch);
+    for (const prefetch of level.prefetch ?? []) this.#level(prefetch, depth + 1);
   }
 
   #judgeQuery(query: Query, using: string | undefined): void {
@@ -160,6 +171,7 @@ export class Searches {
     if (!shard) this.#checks.byIdAlone(from);
     // Upstream takes the vectors of points from all shards of the collection if nothing is said (Qdrant v1.19.0).
     else if (!lookupFrom) {
+      this.#made.grow(collection.length);
       level.lookupFrom = make<Lookup>('LookupLocation', {
         ...{ collectionName: collection, shardKeySelector: selectorOf(shard) },
       });
@@ -226,6 +238,7 @@ function isSparse({ indices, vector }: Vector): boolean {
 export function retrieve(message: object, { collection, conditions }: TenantContext): Rewritten {
   if (conditions.length === 0) return { type: 'GetPoints', message };
   const request = message as GetPoints;
+  if (request.ids.length > MAX_CHECKED_IDS) throw tooManyIds();
   const ids = [...new Set(request.ids.map((id, index) => idOf(id, `ids.${index}`)))];
   const { withVectors, readConsistency, timeout } = request;
   place(request, shardOf(conditions));

@@ -1,10 +1,18 @@
 import { DEFAULT_MAX_FRAME_SIZE } from '../../http2/frames.ts';
-import { type Denial, tenantOperation } from '../../policy/denial.ts';
+import { type Denial, tenantOperation, tooLarge } from '../../policy/denial.ts';
 import { TenantRefusal } from '../../policy/tenants/refusal.ts';
 import { type IdCheck, MAX_PARTS, type Rewriting } from '../../policy/tenants/rewriting.ts';
 import { PREFIX_BYTES } from '../message/message.ts';
 import { type BatchOperation, rewriteOperation } from './batch.ts';
-import { Checks, FRAME_ROOM, type GrpcRequest, NeedsFacts, type Rewritten, type TenantContext } from './context.ts';
+import {
+  Checks,
+  FRAME_ROOM,
+  type GrpcRequest,
+  MadeTooLong,
+  NeedsFacts,
+  type Rewritten,
+  type TenantContext,
+} from './context.ts';
 import { badForm, formDenial } from './ids.ts';
 import { decode, encode, FIELDS, make } from './messages/codec.ts';
 import { FormCheck } from './messages/form.ts';
@@ -27,7 +35,8 @@ interface Request extends Write {
   readonly timeout?: bigint;
 }
 
-type Rewriter = (request: Request, context: TenantContext, checks: Checks) => Rewritten;
+/** @param length of the client's message */
+type Rewriter = (request: Request, context: TenantContext, checks: Checks, length: number) => Rewritten;
 
 interface Method {
   readonly type: string;
@@ -85,12 +94,16 @@ export function requestTypeOf(method: string): string | undefined {
 function searching(type: string, levels: (request: Request) => readonly object[]): Method {
   return {
     type,
-    rewrite: (request, context, checks) => new Searches(context, checks).rewrite(type, request, levels(request)),
+    rewrite: (request, context, checks, length) =>
+      new Searches(context, checks, length).rewrite(type, request, levels(request)),
   };
 }
 
 function filtered(type: string, exact: boolean): Method {
-  return { type, rewrite: (request, context, checks) => new Searches(context, checks).filtered(type, request, exact) };
+  return {
+    type,
+    rewrite: (request, context, checks, length) => new Searches(context, checks, length).filtered(type, request, exact),
+  };
 }
 
 function writing(type: string, write: (writes: Writes, request: Request) => void): Method {
@@ -119,25 +132,78 @@ function informing(request: Request, { collection, conditions }: TenantContext):
   return { type: 'CollectionInfoRequest', message: request, answer: { kind: 'collection', collection, conditions } };
 }
 
+type Outcome = Rewriting<GrpcRequest> | Denial | 'needs-facts';
+
 /**
  * Makes the message of a call anew for a tenant. Pure; throws only on a fault of ours. `needs-facts` = to be called again with
  * `idfVectors`.
  *
  * @param method name of the row @param bytes the message without prefix, decompressed
  */
-export function rewriteMessage(
-  method: string,
-  bytes: Buffer,
-  context: TenantContext,
-): Rewriting<GrpcRequest> | Denial | 'needs-facts' {
+export function rewriteMessage(method: string, bytes: Buffer, context: TenantContext): Outcome {
+  return orTooLong(context, () => rewritten(method, bytes, context));
+}
+
+/** The same of a small message, as far as it takes little time. `undefined` = what is made is long, or many parts are to be decoded. */
+export function rewriteNow(method: string, bytes: Buffer, context: TenantContext): Outcome | undefined {
+  return ifShort(context, (short) => rewritten(method, bytes, short, isFew));
+}
+
+/**
+ * The same as far as it takes little time for the size of the message, about a millisecond for 64 KiB. `undefined` = it takes more.
+ */
+export function rewriteSoon(method: string, bytes: Buffer, context: TenantContext): Outcome | undefined {
+  const known = METHODS[method];
+  if (!known) return tenantOperation(method);
+  const fault = forms.faultOf(known.type, bytes);
+  if (fault) return formDenial(fault.place, fault.what);
+  if (forms.parts > MOST_PARTS_SOON) return undefined;
+  return ifShort(context, (short) => splicedRewriting(known.type, method, bytes, short));
+}
+
+/** Messages in one: an upsert of 100 points has about a thousand. */
+const MOST_PARTS_SOON = 4096;
+
+/** The same in a message that is decoded: some two milliseconds. */
+const MOST_PARTS_DECODED = 2048;
+const isFew = (): boolean => forms.parts <= MOST_PARTS_DECODED;
+
+/** Most bytes that are made on the event loop: each part of a message is sent with the conditions, whatever their length. */
+const MOST_BYTES_NOW = 524_288;
+
+function ifShort<T>(context: TenantContext, rewrite: (short: TenantContext) => T): T | Denial | undefined {
+  const { mostBytes } = context;
+  if (mostBytes <= MOST_BYTES_NOW) return orTooLong(context, () => rewrite(context));
+  try {
+    return rewrite({ ...context, mostBytes: MOST_BYTES_NOW });
+  } catch (error) {
+    if (error instanceof MadeTooLong) return undefined;
+    throw error;
+  }
+}
+
+function orTooLong<T>({ mostBytes }: TenantContext, rewrite: () => T): T | Denial {
+  try {
+    return rewrite();
+  } catch (error) {
+    if (!(error instanceof MadeTooLong)) throw error;
+    return tooLarge(`the request is made longer than ${mostBytes} bytes for its tenant`);
+  }
+}
+
+function rewritten(method: string, bytes: Buffer, context: TenantContext): Outcome;
+function rewritten(method: string, bytes: Buffer, context: TenantContext, fits: () => boolean): Outcome | undefined;
+/** Throws `MadeTooLong`. @param fits asked before the message is decoded; `undefined` = it does not fit */
+function rewritten(method: string, bytes: Buffer, context: TenantContext, fits?: () => boolean): Outcome | undefined {
   const known = METHODS[method];
   if (!known) return tenantOperation(method);
   const fault = forms.faultOf(known.type, bytes);
   if (fault) return formDenial(fault.place, fault.what);
   const made = splicedRewriting(known.type, method, bytes, context);
   if (made) return made;
+  if (fits && !fits()) return undefined;
   const rewrite = IN_BYTES[method];
-  return rewrite ? rewriteBytes(rewrite, method, bytes, context) : rewriteDecoded(method, bytes, context);
+  return rewrite ? rewriteBytes(rewrite, method, bytes, context) : decoded(known, method, bytes, context);
 }
 
 function rewriteBytes(
@@ -145,7 +211,7 @@ function rewriteBytes(
   method: string,
   bytes: Buffer,
   context: TenantContext,
-): Rewriting<GrpcRequest> | Denial | 'needs-facts' {
+): Outcome {
   const checks = new Checks();
   return orRefusal(() => {
     // A free collection is written as asked. A copy: the bytes are used for other things afterwards.
@@ -155,7 +221,7 @@ function rewriteBytes(
   });
 }
 
-function orRefusal(rewrite: () => Rewriting<GrpcRequest>): Rewriting<GrpcRequest> | Denial | 'needs-facts' {
+function orRefusal(rewrite: () => Rewriting<GrpcRequest>): Outcome {
   try {
     return rewrite();
   } catch (error) {
@@ -164,24 +230,6 @@ function orRefusal(rewrite: () => Rewriting<GrpcRequest>): Rewriting<GrpcRequest
     throw error;
   }
 }
-
-/**
- * The same as far as it takes little time for the size of the message, about a millisecond for 64 KiB. `undefined` = it takes more.
- */
-export function rewriteSoon(
-  method: string,
-  bytes: Buffer,
-  context: TenantContext,
-): Rewriting<GrpcRequest> | Denial | undefined {
-  const known = METHODS[method];
-  if (!known) return tenantOperation(method);
-  const fault = forms.faultOf(known.type, bytes);
-  if (fault) return formDenial(fault.place, fault.what);
-  return forms.parts > MOST_PARTS_SOON ? undefined : splicedRewriting(known.type, method, bytes, context);
-}
-
-/** Messages in one: an upsert of 100 points has about a thousand. */
-const MOST_PARTS_SOON = 4096;
 
 function splicedRewriting(
   type: string,
@@ -193,7 +241,8 @@ function splicedRewriting(
   const made = spliced(type, bytes, context, room);
   if (!made) return undefined;
   const { message, whole, byIdAlone } = made;
-  const request = room === 0 ? { path: `/${method}`, message } : { path: `/${method}`, message, roomy: whole };
+  const isRoomy = room > 0 && message.length < ROOMY_BYTES;
+  const request = isRoomy ? { path: `/${method}`, message, roomy: whole } : { path: `/${method}`, message };
   return { request, checks: NO_CHECKS, answer: undefined, byIdAlone };
 }
 
@@ -202,20 +251,25 @@ const ROOMY_BYTES = DEFAULT_MAX_FRAME_SIZE - PREFIX_BYTES;
 const NO_CHECKS: readonly IdCheck[] = Object.freeze([]);
 
 /** The same by decoding, for a message whose form has been checked. What is put into bytes must be equal to it. */
-export function rewriteDecoded(
-  method: string,
-  bytes: Buffer,
-  context: TenantContext,
-): Rewriting<GrpcRequest> | Denial | 'needs-facts' {
+export function rewriteDecoded(method: string, bytes: Buffer, context: TenantContext): Outcome {
   const known = METHODS[method];
   if (!known) return tenantOperation(method);
+  return orTooLong(context, () => decoded(known, method, bytes, context));
+}
+
+function decoded({ type: asked, rewrite }: Method, method: string, bytes: Buffer, context: TenantContext): Outcome {
   const checks = new Checks();
   return orRefusal(() => {
-    const request = decode<Request>(known.type, bytes);
-    const { type, message, method: path = `/${method}`, answer } = known.rewrite(request, context, checks);
-    return {
-      ...{ request: { path, message: encode(type, message) }, checks: checks.all, answer },
-      byIdAlone: checks.allByIdAlone,
-    };
+    const request = decode<Request>(asked, bytes);
+    const {
+      type,
+      message: made,
+      method: path = `/${method}`,
+      answer,
+    } = rewrite(request, context, checks, bytes.length);
+    const message = encode(type, made);
+    // The bytes that grow with each part have been counted before.
+    if (message.length > context.mostBytes) throw new MadeTooLong();
+    return { ...{ request: { path, message }, checks: checks.all, answer }, byIdAlone: checks.allByIdAlone };
   });
 }

@@ -24,13 +24,7 @@ import { callFinding } from './finding.ts';
 import type { CallChecked, TenantLane } from './lane.ts';
 import { MessageRoom } from './message-room.ts';
 import { tenantAnswer } from './tenant-answer.ts';
-import {
-  type KnownVectors,
-  type RewriteFinding,
-  type RewriteTask,
-  runRewriteTask,
-  runSoon,
-} from './thread/rewrite-task.ts';
+import { type KnownVectors, type RewriteFinding, type RewriteTask, runNow, runSoon } from './thread/rewrite-task.ts';
 import { INLINE_BYTES, Rewriter, SOON_BYTES } from './thread/rewriter.ts';
 
 /** Credit of a stream is returned in steps of this many bytes, or of half its first window if that is less. */
@@ -221,7 +215,8 @@ export class TenantCalls implements TenantLane {
       return;
     }
     call.giveUp = this.#parts.rewriter.take({
-      ...{ task, framed, owner: shareOwner(exchange), guard: this.#guard },
+      // A message in one frame lies in memory that is used for other things afterwards.
+      ...{ task, framed: call.message ? framed : Buffer.from(framed), owner: shareOwner(exchange), guard: this.#guard },
       done: (finding, back) => this.#ifOpen(exchange, () => this.#found(exchange, call, finding, back)),
       fail: (error) =>
         this.#ifOpen(exchange, () => {
@@ -233,7 +228,7 @@ export class TenantCalls implements TenantLane {
   /** `undefined` = it takes too long for the event loop. */
   #atOnce(task: RewriteTask, framed: Buffer): RewriteFinding | undefined {
     const { known } = this.#parts;
-    if (framed.length <= INLINE_BYTES) return runRewriteTask(task, framed, known);
+    if (framed.length <= INLINE_BYTES) return runNow(task, framed, known);
     return framed.length <= SOON_BYTES ? runSoon(task, framed, known) : undefined;
   }
 
@@ -243,7 +238,8 @@ export class TenantCalls implements TenantLane {
     if (!tenancy || !operation) throw new TypeError('a call of a tenant has no tenancy');
     const { refusesDotNames, wantsFacts: facts } = exchange;
     const features = this.#core.parts.bodyRules.features();
-    return { path: operation.path, tenancy, features, idfVectors, refusesDotNames, facts };
+    const mostBytes = this.#options.limits.inspected_body_bytes;
+    return { path: operation.path, tenancy, features, idfVectors, refusesDotNames, mostBytes, facts };
   }
 
   /** Continues a call after a wait. */

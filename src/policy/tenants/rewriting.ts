@@ -39,6 +39,9 @@ export const MAX_CHECKED_IDS = 10_000;
 /** Most operations of one batch, and most queries and prefetches of one request: each is sent with the conditions. */
 export const MAX_PARTS = 10_000;
 
+/** Most prefetches within each other. Upstream's process ends at some 50 levels (Qdrant v1.18.3). */
+export const MAX_PREFETCHES = 32;
+
 /**
  * - `hide`: the payloads of the answer lose `fields`
  * - `retrieved`: the answer of a scroll becomes that of retrieving `ids`, in the order in which upstream gives them; with `one`,

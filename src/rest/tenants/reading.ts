@@ -12,6 +12,7 @@ import {
   type IdCheck,
   MAX_CHECKED_IDS,
   MAX_PARTS,
+  MAX_PREFETCHES,
   type PointId,
   type ReleaseFeatures,
 } from '../../policy/tenants/rewriting.ts';
@@ -227,8 +228,6 @@ export class TenantReading {
 const MORE_BYTES = 2048;
 const QUOTE = 0x22;
 const LETTER_N = 0x6e;
-/** Upstream's process ends at some 50 levels (Qdrant v1.18.3). */
-const MAX_PREFETCHES = 32;
 /** Ids of a batch that its later operations may name. */
 const MAX_WRITTEN_IDS = 100_000;
 const TOO_MANY_OPERATIONS = badRequest('tenant_form', `the batch has more than ${MAX_PARTS} operations`);

@@ -15,6 +15,7 @@ function contextOf(more: Parameters<typeof condition>[0]): TenantContext {
   return {
     tenancy: { scopes: conditions.map((holds) => ({ names: new Set(['docs']), prefixes: [], holds })) },
     ...{ collection: 'docs', conditions, features: { updateFilter: true, idfCorpus: true }, idfVectors: new Set() },
+    mostBytes: 1 << 25,
   };
 }
 const PLAIN = contextOf({});

@@ -14,7 +14,7 @@ function contextOf(holds: TenantCondition): TenantContext {
   const scope = (name: string, one: TenantCondition | 'free') => ({ names: new Set([name]), prefixes: [], holds: one });
   return {
     tenancy: { scopes: [scope('docs', holds), scope('open', 'free')] },
-    ...{ collection: 'docs', conditions: [holds], idfVectors: new Set(['words']) },
+    ...{ collection: 'docs', conditions: [holds], idfVectors: new Set(['words']), mostBytes: 1 << 25 },
     features: { updateFilter: true, idfCorpus: true },
   };
 }

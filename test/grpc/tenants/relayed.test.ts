@@ -1,6 +1,7 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import * as q from '@qdrant/js-client-grpc';
 import t, { type Test } from 'tap';
+import { rewriteMessage } from '../../../src/grpc/tenants/rewrite.ts';
 import { type Frame, FrameType, readUint31 } from '../../../src/http2/frames.ts';
 import { writeData, writeWindowUpdate } from '../../../src/http2/write-frames.ts';
 import type { Principal } from '../../../src/identity/principal.ts';
@@ -184,3 +185,50 @@ t.test('neither window is exceeded, nor used up, over many calls that grow', asy
   t.ok(granted - sent > 400_000, 'and keeps a wide window');
   t.ok(asked.length <= 100, `only the first are asked: ${asked.length}`);
 });
+
+t.test('small messages that become long are made from their own bytes, whatever comes behind them', async (t) => {
+  const values = Array.from({ length: 700 }, (_, at) => `a-value-of-the-claim-${at}`);
+  const many: TenantCondition = { ...holds, values };
+  const tenancy = { scopes: [{ names: new Set(['docs']), prefixes: [], holds: many }] };
+  const sent: Buffer[] = [];
+  const { upstream, client } = await setUp(t, {
+    ask: async (path, message) => {
+      if (path === BATCH) sent.push(Buffer.from(message));
+      return { kind: 'message', message: Buffer.alloc(0) };
+    },
+    authenticate: () => ({ ...SCOPED, tenancy }),
+  });
+  const operation = (at: number) =>
+    create(q.PointsUpdateOperationSchema, {
+      operation: { case: 'deletePayload', value: { keys: [`key-${at}`], pointsSelector: ALL } },
+    });
+  const batches = Array.from({ length: 6 }, (_, at) => {
+    const operations = Array.from({ length: 40 + at }, () => operation(at));
+    const batch = create(q.UpdateBatchPointsSchema, { collectionName: 'docs', operations });
+    return Buffer.from(toBinary(q.UpdateBatchPointsSchema, batch));
+  });
+  const ids = batches.map((_, at) => 2 * at + 1);
+  const later = [101, 103, 105, 107];
+  client.send(
+    ...batches.flatMap((batch, at) => [
+      client.headers(ids[at] ?? 0, BATCH, KEY),
+      writeData(ids[at] ?? 0, framed(batch), true),
+    ]),
+  );
+  for (const id of later) client.call(id, SCROLL, scroll, KEY);
+  for (const id of [...ids, ...later]) t.equal(await client.status(id), '0');
+  sent.push(...messages(upstream).map((message) => message.subarray(5)));
+  for (const batch of batches) {
+    const made = rewriteMessage('qdrant.Points/UpdateBatch', batch, {
+      ...{ tenancy, collection: 'docs', conditions: [many], idfVectors: new Set<string>(), mostBytes: 1 << 25 },
+      features: { updateFilter: true, idfCorpus: true },
+    });
+    if (typeof made === 'string' || 'kind' in made) throw new TypeError('it is not made');
+    const { message } = made.request;
+    t.ok(batch.length < 16_384 && message.length > 600_000, `${batch.length} bytes become ${message.length}`);
+    t.ok(sent.some((one) => one.equals(message)));
+  }
+});
+
+const BATCH = '/qdrant.Points/UpdateBatch';
+const ALL = { pointsSelectorOneOf: { case: 'filter', value: {} } } as const;

@@ -20,7 +20,7 @@ const scope = (name: string, holds: TenantCondition | 'free') => ({ names: new S
 
 const contextOf = (holds: TenantCondition, more: Partial<TenantContext> = {}): TenantContext => ({
   tenancy: { scopes: [scope('docs', holds), scope('other', { ...holds, id: 'other' }), scope('open', 'free')] },
-  ...{ collection: 'docs', conditions: [holds], idfVectors: new Set(['words']) },
+  ...{ collection: 'docs', conditions: [holds], idfVectors: new Set(['words']), mostBytes: 1 << 25 },
   features: { updateFilter: true, idfCorpus: true },
   ...more,
 });

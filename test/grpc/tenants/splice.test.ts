@@ -35,7 +35,7 @@ const CONDITIONS: readonly (readonly TenantCondition[])[] = [
 ];
 const CONTEXTS: readonly TenantContext[] = CONDITIONS.flatMap((conditions) => {
   const scopes = conditions.map((holds) => ({ names: new Set(['docs']), prefixes: [], holds }));
-  const context = { tenancy: { scopes }, collection: 'docs', conditions };
+  const context = { tenancy: { scopes }, collection: 'docs', conditions, mostBytes: 1 << 25 };
   return [
     { ...context, features: { updateFilter: true, idfCorpus: true }, idfVectors: new Set(['words']) },
     { ...context, features: { updateFilter: false, idfCorpus: false }, idfVectors: 'unasked' },
@@ -103,7 +103,7 @@ for (const [method, type, official] of TYPES) {
   });
 }
 
-const FREE = { tenancy: { scopes: [] }, collection: 'docs', conditions: [] } as const;
+const FREE = { tenancy: { scopes: [] }, collection: 'docs', conditions: [], mostBytes: 1 << 25 } as const;
 const WRITTEN: readonly TenantContext[] = [
   ...CONTEXTS,
   { ...FREE, features: { updateFilter: true, idfCorpus: true }, idfVectors: 'unasked' },

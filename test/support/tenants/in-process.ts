@@ -137,6 +137,7 @@ async function overGrpc(
   const { name, bytes, schema } = messageOf(op, body, collection);
   const made = rewriteMessage(`qdrant.Points/${name}`, bytes, {
     ...{ tenancy, collection, conditions, features: FEATURES, idfVectors: FACTS.idfVectors },
+    mostBytes: 1 << 25,
   });
   if (made === 'needs-facts') throw new TypeError('the facts are known');
   if ('kind' in made) return refusedReply({ code: made.grpc, message: made.message });

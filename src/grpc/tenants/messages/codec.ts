@@ -12,6 +12,7 @@ import {
   FieldDescriptorProto_Label as Label,
   FieldDescriptorProto_Type as Type,
 } from '@bufbuild/protobuf/wkt';
+import { MAX_NESTING } from '../../message/wire.ts';
 import { ANSWERS } from './answers.ts';
 import { PARTS } from './parts.ts';
 import { READS } from './reads.ts';
@@ -85,9 +86,12 @@ function descOf(type: string): DescMessage {
 
 const descs = new Map<string, DescMessage>([...FIELDS.keys()].map((type) => [type, descOf(type)]));
 
+/** As deep as the form may be: the message itself counts, too. */
+const DEEP = { recursionLimit: MAX_NESTING + 1 };
+
 /** Decodes a message whose form has been checked. `T` says which fields are looked at. */
 export function decode<T extends object>(type: string, bytes: Uint8Array): T {
-  return fromBinary(known(type), bytes) as unknown as T;
+  return fromBinary(known(type), bytes, DEEP) as unknown as T;
 }
 
 /** Encodes what `decode` or `make` gave. Fields unknown to the table are kept: only answers have them. */

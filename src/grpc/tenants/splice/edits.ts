@@ -1,3 +1,5 @@
+import { MadeTooLong } from '../context.ts';
+
 /** Places kept from message to message. */
 const KEPT = 4096;
 const FIRST = 64;
@@ -15,11 +17,18 @@ export class Edits {
   /** Bytes to put there; `undefined` = a length, written as a varint. */
   #put: (Buffer | undefined)[] = [];
   #growth = 0;
+  #most: number;
 
-  /** Forgets all changes. */
-  clear(): void {
+  /** @param most bytes of the changed message; more is a `MadeTooLong` before they are made */
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  /** Forgets all changes. @param most bytes of the next message */
+  clear(most = 0): void {
     this.#count = 0;
     this.#growth = 0;
+    this.#most = most;
     if (this.#from.length <= KEPT) return;
     this.#from = new Int32Array(FIRST);
     this.#to = new Int32Array(FIRST);
@@ -36,6 +45,8 @@ export class Edits {
   replace(from: number, to: number, bytes: Buffer): void {
     this.#add(from, to, bytes.length, bytes);
     this.#growth += bytes.length - (to - from);
+    // All of the client's message may still go, but nothing that was put.
+    if (this.#growth > this.#most) throw new MadeTooLong();
   }
 
   /** Begins a message within, whose length stands at `[from, to)`. Returns its place for `close`. */
@@ -55,6 +66,7 @@ export class Edits {
 
   /** The changed message, in memory of its own. @param room bytes that are left free in front of it */
   applied(source: Buffer, room = 0): Buffer {
+    if (source.length + this.#growth > this.#most) throw new MadeTooLong();
     const target = Buffer.allocUnsafe(room + source.length + this.#growth);
     for (let free = 0; free < room; free++) target[free] = 0;
     let read = 0;

@@ -24,6 +24,8 @@ export interface SpliceShape {
   readonly isNamed: boolean;
   /** True = upstream searches, and fetches what belongs to a hit by its id. */
   readonly findsPoints: boolean;
+  /** True = such messages may stand within each other. */
+  readonly isPrefetch: boolean;
   /** The shape of its `level`s. */
   readonly level: SpliceShape | undefined;
 }
@@ -87,6 +89,7 @@ function shapeOf(type: string, roles: Readonly<Record<string, Role>>, level: Spl
     filter: withRole('filter'),
     exact: withRole('exact'),
     isNamed,
+    isPrefetch: type === 'PrefetchQuery',
     level,
     findsPoints: SEARCH.test(type),
   };

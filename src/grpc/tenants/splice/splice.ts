@@ -1,4 +1,4 @@
-import { MAX_PARTS, type Rewriting } from '../../../policy/tenants/rewriting.ts';
+import { MAX_PARTS, MAX_PREFETCHES, type Rewriting } from '../../../policy/tenants/rewriting.ts';
 import type { Tenancy, TenantCondition, TenantScope } from '../../../policy/tenants/tenancy.ts';
 import type { TenantContext } from '../context.ts';
 import { bytesField, Edits } from './edits.ts';
@@ -41,7 +41,14 @@ export interface Spliced extends Pick<Rewriting, 'byIdAlone'> {
 
 /** The known keys of the objects that decide. With any other key a message is decoded. */
 const KNOWN = {
-  context: keysOf<TenantContext>({ tenancy: 1, collection: 1, conditions: 1, features: 1, idfVectors: 1 }),
+  context: keysOf<TenantContext>({
+    tenancy: 1,
+    collection: 1,
+    conditions: 1,
+    features: 1,
+    idfVectors: 1,
+    mostBytes: 1,
+  }),
   tenancy: keysOf<Tenancy>({ scopes: 1 }),
   scope: keysOf<TenantScope>({ names: 1, prefixes: 1, holds: 1 }),
   condition: keysOf<TenantCondition>({
@@ -97,7 +104,7 @@ interface SpliceTask {
 
 /** One message after the other, each from the front to the back. */
 class Splice {
-  readonly #edits = new Edits();
+  readonly #edits = new Edits(0);
   readonly #points = new PointSplice(this.#edits);
   /** By the depth of levels; the last two walk over a query. */
   readonly #walkers: Fields[] = [];
@@ -109,23 +116,27 @@ class Splice {
   #own: readonly OwnBytes[] | undefined;
   #levels = 0;
   #depth = 0;
+  #prefetches = 0;
 
-  /** The message in memory of its own, behind the room. `undefined` = it must be decoded. Keeps nothing of it. */
+  /** The message in memory of its own, behind the room. `undefined` = it must be decoded. Keeps nothing of it. Throws `MadeTooLong`. */
   take(shape: SpliceShape, bytes: Buffer, { context, own, room }: SpliceTask): Buffer | undefined {
-    this.#edits.clear();
+    this.#edits.clear(context.mostBytes);
     this.#bytes = bytes;
     this.#collection = context.collection;
     this.#must = mustOf(context.conditions);
     this.#own = own;
     this.#levels = 0;
     this.#depth = 0;
-    const made = this.#level(shape, 0, bytes.length) ? this.#edits.applied(bytes, room) : undefined;
-    this.#bytes = NOTHING;
-    for (const fields of this.#walkers) fields.clear();
-    this.#query.clear();
-    this.#input.clear();
-    this.#points.clear();
-    return made;
+    this.#prefetches = 0;
+    try {
+      return this.#level(shape, 0, bytes.length) ? this.#edits.applied(bytes, room) : undefined;
+    } finally {
+      this.#bytes = NOTHING;
+      for (const fields of this.#walkers) fields.clear();
+      this.#query.clear();
+      this.#input.clear();
+      this.#points.clear();
+    }
   }
 
   #walker(): Fields {
@@ -168,7 +179,9 @@ class Splice {
     const { growth } = this.#edits;
     const place = this.#edits.open(lengthAt, from);
     this.#depth += 1;
-    const isDone = this.#level(shape, from, to);
+    if (shape.isPrefetch) this.#prefetches += 1;
+    const isDone = this.#prefetches <= MAX_PREFETCHES && this.#level(shape, from, to);
+    if (shape.isPrefetch) this.#prefetches -= 1;
     this.#depth -= 1;
     this.#edits.close(place, growth, to - from);
     return isDone;

@@ -37,7 +37,7 @@ export function batchBytes(bytes: Buffer, context: TenantContext, checks: Checks
   const { wait } = decode<{ readonly wait?: boolean }>('UpdateBatchPoints', without(OPERATIONS, bytes));
   const writes = new WritesInBytes(context, new Writes(context, checks, wait === true));
   if (countOf(OPERATIONS, bytes) > MAX_PARTS) throw badForm('operations', `are more than ${MAX_PARTS}`);
-  const edits = new Edits();
+  const edits = new Edits(context.mostBytes);
   const fields = new Fields().begin(bytes, 0, bytes.length);
   while (fields.next()) {
     if (fields.number !== OPERATIONS) continue;
@@ -51,9 +51,11 @@ class WritesInBytes {
   /** `undefined` = each point is decoded. */
   readonly #own: readonly OwnBytes[] | undefined;
   readonly #looked: readonly Buffer[];
+  readonly #most: number;
 
-  constructor({ conditions }: TenantContext, writes: Writes) {
+  constructor({ conditions, mostBytes }: TenantContext, writes: Writes) {
     this.#writes = writes;
+    this.#most = mostBytes;
     this.#own = pointFields(conditions);
     this.#looked = readOnlyFields(conditions).map(([first = '']) => Buffer.from(first, 'utf8'));
   }
@@ -73,7 +75,7 @@ class WritesInBytes {
     const number = POINTS[type];
     const write = decode<Write>(type, without(number, bytes));
     const notes = this.#writes.notes(write);
-    const edits = new Edits();
+    const edits = new Edits(this.#most);
     const points = new PointSplice(edits);
     const fields = new Fields().begin(bytes, 0, bytes.length);
     let index = 0;

@@ -8,7 +8,7 @@ import { rowForNames } from '../../message/inspect-shapes.ts';
 import { PREFIX_BYTES } from '../../message/message.ts';
 import { resolveGrpc } from '../../resolve.ts';
 import type { GrpcRequest, TenantContext } from '../context.ts';
-import { rewriteMessage, rewriteSoon } from '../rewrite.ts';
+import { rewriteMessage, rewriteNow, rewriteSoon } from '../rewrite.ts';
 
 /** Up to this size, in bytes, a buffer may share its memory with others. */
 export const POOLED_BYTES = 65_536;
@@ -25,6 +25,8 @@ export interface RewriteTask {
   /** `unasked` = they are asked for only if the message needs them, and it is read again then. */
   readonly idfVectors: ReadonlySet<string> | 'unknown' | 'unasked';
   readonly refusesDotNames: boolean;
+  /** Most bytes of the message that is made. */
+  readonly mostBytes: number;
   /** The numbers of the message are wanted, too. */
   readonly facts: boolean;
 }
@@ -46,9 +48,17 @@ export function runRewriteTask(task: RewriteTask, framed: Buffer, known?: KnownV
   return { names, tenant };
 }
 
+/** The same of a small message (`rewriteNow`). `undefined` = it is a task for the thread. */
+export function runNow(task: RewriteTask, framed: Buffer, known: KnownVectors): RewriteFinding | undefined {
+  return unlessLong(readTask(task, framed, known, rewriteNow));
+}
+
 /** The same as far as it takes little time (`rewriteSoon`). `undefined` = it is a task for the thread. */
 export function runSoon(task: RewriteTask, framed: Buffer, known: KnownVectors): RewriteFinding | undefined {
-  const { names, tenant, isRead } = readTask(task, framed, known, rewriteSoon);
+  return unlessLong(readTask(task, framed, known, rewriteSoon));
+}
+
+function unlessLong({ names, tenant, isRead }: Read<RewriteFinding['tenant']>): RewriteFinding | undefined {
   return isRead && tenant === undefined ? undefined : { names, tenant };
 }
 
@@ -65,11 +75,11 @@ function readTask<T>(task: RewriteTask, framed: Buffer, known: KnownVectors | un
   const { operation } = resolveGrpc(task.path);
   const names = inspectWhole(rowForNames(operation), undefined, framed, 0, framed.length, task);
   if (!names || 'kind' in names) return { names, tenant: undefined, isRead: false };
-  const { tenancy, features } = task;
+  const { tenancy, features, mostBytes } = task;
   const collection = names.target;
   const idfVectors = (task.idfVectors === 'unasked' && known?.(collection)) || task.idfVectors;
   const conditions = conditionsOn(tenancy, collection);
   if ('kind' in conditions) return { names, tenant: conditions, isRead: false };
-  const context = { tenancy, collection, conditions, features, idfVectors };
+  const context = { tenancy, collection, conditions, features, idfVectors, mostBytes };
   return { names, tenant: rewrite(operation.name, framed.subarray(PREFIX_BYTES), context), isRead: true };
 }

@@ -74,6 +74,8 @@ class Store implements RevocationStore {
   /** Entries that no source has stored. */
   readonly #memory = new Map<string, RevocationEntry>();
   #publishing: Promise<void> = Promise.resolve();
+  /** One lift after the other: of several of one revocation one is made, and the others find none. */
+  #lifting: Promise<unknown> = Promise.resolve();
 
   constructor(options: RevocationStoreOptions) {
     const { settings, connection, now, log, clock } = options;
@@ -116,7 +118,13 @@ class Store implements RevocationStore {
     }
   }
 
-  async lift(request: unknown): Promise<Lifted> {
+  lift(request: unknown): Promise<Lifted> {
+    const lifted = this.#lifting.then(() => this.#lift(request));
+    this.#lifting = lifted.catch(() => undefined);
+    return lifted;
+  }
+
+  async #lift(request: unknown): Promise<Lifted> {
     const read = readLifted(request);
     if (!isEntry(read)) return { ok: false, why: 'invalid', problems: read.map(({ message }) => message) };
     const lifted = [...byId(this.#all()).values()].filter((entry) => isSameRevocation(entry, read));

@@ -107,6 +107,19 @@ t.test('of a file every entry goes, whatever its end, and the rest stays as it i
   t.strictSame([again.subjects(), [...(again.held.inForce?.tokens ?? [])]], [['ann'], ['x']], 'and it lasts');
 });
 
+t.test('of several lifts of one revocation at once one is made', async (t) => {
+  const file = join(t.testdir(), 'r.yaml');
+  writeFileSync(file, FILE);
+  for (const place of [{ file }, {}]) {
+    const { store, subjects } = start(t, place);
+    await store.start();
+    if (!place.file) for (const one of [ANN, BEN]) await store.revoke(one);
+    const lifts = await Promise.all([ANN, ANN, BEN, ANN].map((one) => store.lift(one)));
+    t.match(lifts, [{ ok: true }, { ok: false, why: 'unknown' }, { ok: true }, { ok: false, why: 'unknown' }]);
+    t.strictSame(subjects(), []);
+  }
+});
+
 t.test('what cannot be taken out stays in force', async (t) => {
   const folder = t.testdir({ 'r.yaml': FILE });
   const file = join(folder, 'r.yaml');

@@ -16,7 +16,7 @@ import { allowedValues, type Option, optionAt } from './options.ts';
 import { originProblems, originWarnings } from './origin-rules.ts';
 import type { KnownOperations } from './policy/access-problems.ts';
 import { NO_POLICY, type PolicySettings, readPolicy } from './policy/file.ts';
-import { keysWithoutTenant } from './policy/tenants.ts';
+import { keysWithoutTenant, signersUnbound } from './policy/tenants.ts';
 import { ConfigError, type Problem, reason } from './problem.ts';
 import { proxyProblems, proxyWarnings } from './proxy-rules.ts';
 import { completenessProblems, keyProblems, keyWarnings } from './rules.ts';
@@ -251,6 +251,16 @@ export function previewConfig(sources: Sources = {}): Preview {
     }
     warnings.push(...keyWarnings(config, keys.keys, placeOf, policy), ...read.warnings);
     warnings.push(...upstreamKeyWarnings(config), ...keysWithoutTenant(policy.tenants, policy.namedKeys));
+    if (config.service.jwt_rbac) {
+      const signers = policy.signingKeys.map(({ id }) => id);
+      const second = keys.keys.alt_api_key === null ? [] : ['alt_api_key'];
+      warnings.push(
+        ...signersUnbound(policy.tenants, [
+          [second, ['api_key']],
+          [signers, signers],
+        ]),
+      );
+    }
   }
   const found = [...layers.flatMap((layer) => layer.problems), ...problems, ...rules];
   return { config, policy, problems: found, warnings, placeOf, file: file === '' ? undefined : file };

@@ -1,5 +1,5 @@
 import type { NamedKeySettings } from '../../policy/named-key.ts';
-import { fieldOf } from '../../policy/tenants/payload-path.ts';
+import { fieldOf, MAX_PATH_LENGTH } from '../../policy/tenants/payload-path.ts';
 import type { TenantScalar, TenantSettings } from '../../policy/tenants/settings.ts';
 import type { Problem } from '../problem.ts';
 import type { YamlTree } from '../yaml/tree.ts';
@@ -72,6 +72,7 @@ function checkCollections({ collections }: TenantSettings, report: Report): void
   }
 }
 
+const TOO_LONG = `the path has more than ${MAX_PATH_LENGTH} characters, and no request may have such a one`;
 const PATH_FORM =
   'keys with dots between, such as `tenant_id` or `owner.id`, in double quotes if they hold other signs; steps into arrays are not allowed';
 
@@ -85,6 +86,8 @@ function checkCondition(checks: TenantChecks, entry: TenantSettings, report: Rep
   }
   if (field === undefined) {
     report([], `the entry \`${id}\` sets no condition: set \`field\` with ${namesOf(SOURCES)}, or \`free: true\``);
+  } else if (field.length > MAX_PATH_LENGTH) {
+    report(['field'], TOO_LONG);
   } else if (!fieldOf(field)) {
     report(['field'], `\`${field}\` is no path of ${PATH_FORM}`);
   }
@@ -111,7 +114,8 @@ function checkKeptFields(entry: TenantSettings, report: Report): void {
     if (entry[name] && paths.length === 0) report([name], `\`${name}\` is empty: add a field or remove the list`);
     for (const [index, path] of paths.entries()) {
       const field = fieldOf(path);
-      if (!field) report([name, index], `\`${path}\` is no path of ${PATH_FORM}`);
+      if (path.length > MAX_PATH_LENGTH) report([name, index], TOO_LONG);
+      else if (!field) report([name, index], `\`${path}\` is no path of ${PATH_FORM}`);
       else if (name === 'read_only_fields' && own && overlaps(own, field))
         report(
           [name, index],
@@ -230,5 +234,30 @@ export function keysWithoutTenant(
     const shown = lacking.slice(0, 5).map((key) => `\`${key.id}\``);
     const more = lacking.length > shown.length ? ` and ${lacking.length - shown.length} more` : '';
     return `gateway.keys_file: the tenant entry \`${id}\` refuses named keys without \`tenant\`: ${shown.join(', ')}${more}`;
+  });
+}
+
+/**
+ * Warnings about keys that sign tokens which no entry binds, while an entry binds those of another key of the same kind: as after a
+ * rotation.
+ *
+ * @param kinds ids of keys that sign: those that are told, beside those of which one is bound
+ */
+export function signersUnbound(
+  tenants: readonly TenantSettings[] = [],
+  kinds: readonly (readonly [told: readonly string[], beside: readonly string[]])[] = [],
+): readonly string[] {
+  const ofTokens = tenants.filter(({ credentials }) => credentials !== 'keys');
+  if (ofTokens.some(({ keys }) => keys === undefined)) return [];
+  const named = new Set(ofTokens.flatMap(({ keys = [] }) => keys));
+  return kinds.flatMap(([told, beside]) => {
+    const bound = beside.find((id) => named.has(id));
+    if (bound === undefined) return [];
+    return told
+      .filter((id) => !named.has(id))
+      .map(
+        (id) =>
+          `gateway.policy_file: no entry of \`tenants\` binds tokens of the key \`${id}\`, while one binds those of \`${bound}\`: add it to \`keys\`, or to an entry with \`free: true\``,
+      );
   });
 }

@@ -88,6 +88,49 @@ t.test('named keys without a tenant are told where an entry asks for one', async
   test.same(told(entry('from: tenant, keys: [api_key]')), []);
 });
 
+t.test('a field is no longer than a path of a request may be', async (test) => {
+  const refused = /the path has more than 65536 characters, and no request may have such a one/;
+  const entry = (more: string) => `tenants: [{ id: a, collections: [b], value: x, ${more} }]`;
+  const path = (length: number) => 'x'.repeat(length);
+  test.ok(load(entry(`field: ${path(65_536)}, hidden_fields: [${'y'.repeat(65_536)}]`)).policy.tenants);
+  test.throws(() => load(entry(`field: ${path(65_537)}`)), refused);
+  test.throws(() => load(entry(`field: t, hidden_fields: [${path(65_537)}]`)), refused);
+  test.throws(() => load(entry(`field: t, read_only_fields: [${path(65_537)}]`)), refused);
+});
+
+t.test('a key that signs tokens which no entry binds is told beside one whose tokens are bound', async (test) => {
+  const signing = ['app-2027', 'app-2026']
+    .map((id, at) => `{ id: ${id}, secret: ${'st'.charAt(at).repeat(40)} }`)
+    .join(', ');
+  const told = (tenants: string, more: Readonly<Record<string, string>> = {}) =>
+    load(`signing_keys: [${signing}]\ntenants: [${tenants}]`, { ...ENV, ...more }).warnings.filter((one) =>
+      one.includes('binds tokens'),
+    );
+  const one = (keys: string, more = '') =>
+    `{ id: a${keys.length}, collections: [b], field: t, from: org, ${keys} ${more} }`;
+  const warning = (id: string, bound: string) =>
+    `gateway.policy_file: no entry of \`tenants\` binds tokens of the key \`${id}\`, while one binds those of \`${bound}\`: add it to \`keys\`, or to an entry with \`free: true\``;
+  test.same(told(one('keys: [app-2026]')), [warning('app-2027', 'app-2026')]);
+  test.same(told(one('keys: [app-2027, app-2026]')), []);
+  test.same(told(one('')), [], 'an entry for all');
+  test.same(told(`${one('keys: [app-2026]')}, { id: f, collections: [b], keys: [app-2027], free: true }`), []);
+  test.same(
+    told(
+      `${one('keys: [app-2026]')}, { id: k, collections: [b], field: t, value: x, keys: [app-2027], credentials: keys }`,
+    ),
+    [warning('app-2027', 'app-2026')],
+  );
+  const both = { QDRANT__SERVICE__ALT_API_KEY: 'b'.repeat(32) };
+  test.same(told(one('keys: [api_key],', 'credentials: tokens')), []);
+  test.same(told(one('keys: [api_key],', 'credentials: tokens'), both), [warning('alt_api_key', 'api_key')]);
+  test.same(
+    told(one('keys: [alt_api_key],', 'credentials: tokens'), both),
+    [],
+    'the first one is that of the operator',
+  );
+  test.same(told(one('keys: [api_key, alt_api_key],', 'credentials: tokens'), both), []);
+});
+
 const entry = (more: string) => `tenants: [{ id: a, collections: [b], ${more} }]`;
 const two = (one: string, other: string) => `tenants: [{ id: a, ${one} }, { id: b, ${other} }]`;
 

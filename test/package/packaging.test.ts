@@ -57,7 +57,7 @@ t.test('the package takes files by their kind, so that no key beside them is pub
   const surplus = (files: readonly string[]) =>
     files.filter(
       (name) =>
-        !/^((dist|dist\/console\/browser|config|docs)\/(\*\*\/)?\*\.(js|d\.ts|css|yaml|json|md|png|svg|txt)|[A-Z]+(\.md)?)$/.test(
+        !/^((dist|dist\/console\/browser|config|config\/recipes|docs)\/(\*\*\/)?\*\.(js|d\.ts|css|yaml|json|md|png|svg|txt)|[A-Z]+(\.md)?)$/.test(
           name,
         ),
     );

@@ -12,7 +12,7 @@ const DRAFT = 'draft';
 
 export interface DraftReading {
   readonly operations: KnownOperations;
-  readonly files: 'any' | 'known';
+  readonly files: 'any' | 'known' | ReadonlySet<string>;
   readonly secretOf?: SecretOf | undefined;
 }
 
@@ -21,7 +21,7 @@ export interface DraftReading {
  * Does not throw.
  *
  * @param operations names of operations that entries may use
- * @param files that it may name: `known` = those that the policy file names now
+ * @param files that it may name, by absolute path: `known` = those that the policy file names now
  * @param secretOf the secret that a text in the draft stands for
  */
 export function readPolicyDraft(
@@ -30,20 +30,32 @@ export function readPolicyDraft(
   { operations, files, secretOf }: DraftReading,
 ): PolicyPreview {
   if (files === 'any') return previewOf(state, text, { operations, readFile: readBounded, secretOf });
-  const known = new Set<string>();
-  const now = state.config.gateway.policy_file === null ? undefined : bytesOf(state.config.gateway.policy_file);
-  if (now) {
-    const noting: ReadFile = (path) => {
-      known.add(path);
-      return readBounded(path);
-    };
-    previewOf(state, now, { operations, readFile: noting });
-  }
+  const known = files === 'known' ? filesNow(state, operations) : files;
   const readKnown: ReadFile = (path) => {
     if (!known.has(path)) throw new Error('only who may change the policy may name a file that is not in it yet');
     return readBounded(path);
   };
   return previewOf(state, text, { operations, readFile: readKnown, secretOf });
+}
+
+function filesNow(state: State, operations: KnownOperations): ReadonlySet<string> {
+  const file = state.config.gateway.policy_file;
+  const now = file === null ? undefined : bytesOf(file);
+  return now === undefined ? new Set() : readPolicyNow(state, now, operations).files;
+}
+
+/** A policy as it would be read from a text of its file, and the files that were read for it. Does not throw. */
+export function readPolicyNow(
+  state: State,
+  text: string,
+  operations: KnownOperations,
+): PolicyPreview & { readonly files: ReadonlySet<string> } {
+  const files = new Set<string>();
+  const readFile: ReadFile = (path) => {
+    files.add(path);
+    return readBounded(path);
+  };
+  return { ...previewOf(state, text, { operations, readFile }), files };
 }
 
 function bytesOf(file: string): string | undefined {

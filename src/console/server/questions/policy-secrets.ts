@@ -16,8 +16,12 @@ export interface Masked {
   readonly kept: readonly string[];
 }
 
-/** The text with a place in the stead of each secret; `undefined` = it cannot be told where its secrets are. */
-export function withoutSecrets(text: string): Masked | undefined {
+/**
+ * The text with a place in the stead of each secret; `undefined` = it cannot be told where its secrets are, or it tells another one.
+ *
+ * @param others further secrets that it must not tell
+ */
+export function withoutSecrets(text: string, others: readonly string[] = []): Masked | undefined {
   const document = parsed(text);
   const found = document && secretsIn(document);
   if (!found) return undefined;
@@ -27,13 +31,13 @@ export function withoutSecrets(text: string): Masked | undefined {
     return `"<kept secret ${kept.length}>"`;
   });
   // INVARIANT: a secret that stands in another place, too, is not told there.
-  return tells(masked, kept) === false ? { text: masked, kept } : undefined;
+  const rest = kept.length === 0 ? document : parsed(masked);
+  return rest && tells(masked, rest, [...kept, ...others]) === false ? { text: masked, kept } : undefined;
 }
 
-/** True = a text tells one of these secrets, as it stands or by its meaning; `undefined` = it is no YAML. */
-export function tells(text: string, secrets: readonly string[]): boolean | undefined {
-  const document = parsed(text);
-  const meaning = document && meaningOf(document);
+/** True = a text tells one of these secrets, as it stands or by its meaning; `undefined` = it has none that can be told. */
+function tells(text: string, document: Document.Parsed, secrets: readonly string[]): boolean | undefined {
+  const meaning = meaningOf(document);
   if (!meaning) return undefined;
   const told = `${text}\n${meaning.json}`;
   return secrets.some(

@@ -1,13 +1,13 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import { readPolicyDraft } from '../../../config/policy/draft.ts';
+import { type DraftReading, readPolicyNow } from '../../../config/policy/draft.ts';
 import type { SecretOf } from '../../../config/policy/rules.ts';
 import { reason } from '../../../config/problem.ts';
 import type { State } from '../../../config/state.ts';
 import { OPERATION_NAMES } from '../../../operations/names.ts';
 import type { Role } from '../../api.ts';
-import { readPolicyText } from '../policy-file.ts';
-import { type Masked, noSecret, numberOfPlace, tells, withoutSecrets } from './policy-secrets.ts';
+import { type PolicyText, readPolicyText } from '../policy-file.ts';
+import { hasPlace, type Masked, noSecret, numberOfPlace, withoutSecrets } from './policy-secrets.ts';
 
 /*
  * The text of the policy file for those at the page. INVARIANT: it runs on a thread of its own. YAML takes a time that grows with the
@@ -34,11 +34,19 @@ export function keptSecrets(state: State, role: Role): readonly string[] {
   return 'why' in found ? [] : found.kept;
 }
 
+/** The way to read a draft of a caller of this role. */
+export function draftReading(state: State, draft: string, role: Role): Pick<DraftReading, 'files' | 'secretOf'> {
+  const found = role === 'read' || hasPlace(draft) ? policyFor(state, role) : undefined;
+  const shown = found && !('why' in found) ? found : undefined;
+  const files = role === 'full' ? 'any' : (shown?.files ?? 'known');
+  return { files, secretOf: secretsOfDraft(shown?.kept ?? [], role) };
+}
+
 /**
  * The secrets of a draft. INVARIANT: a secret that a reader writes is another one than each of the gateway, so that no problem and no
  * difference tells which of many guesses is right.
  */
-export function secretsOfDraft(kept: readonly string[], role: Role): SecretOf {
+function secretsOfDraft(kept: readonly string[], role: Role): SecretOf {
   const salt = randomBytes(32);
   return (text) => {
     const number = numberOfPlace(text);
@@ -58,36 +66,47 @@ function standIn(text: string, salt: Buffer): string {
 /** Shorter ones could meet by chance. */
 const LEAST_STAND_IN = 16;
 
-function policyFor(state: State, role: Role): (Masked & { readonly revision: string }) | { readonly why: string } {
+interface Shown extends Masked {
+  readonly revision: string;
+  /** Files that the text names, by absolute path, where it was read for a reader. */
+  readonly files: ReadonlySet<string>;
+}
+type Found = Shown | { readonly why: string };
+
+/** The last one of each role: a large file takes seconds, and each question of a page is about it. */
+const last = new Map<Role, { readonly state: State; readonly text: string; readonly found: Shown }>();
+
+function policyFor(state: State, role: Role): Found {
   const file = state.config.gateway.policy_file;
   if (file === null) return { why: 'No policy file is configured.' };
-  let read: ReturnType<typeof readPolicyText>;
   try {
-    read = readPolicyText(file);
+    const read = readPolicyText(file);
+    const known = last.get(role);
+    if (known?.state === state && known.text === read.text) return known.found;
+    const found = foundFor(state, role, read);
+    // A file that is not shown now may be so without a change of its text.
+    if (!('why' in found)) last.set(role, { state, text: read.text, found });
+    return found;
   } catch (error) {
     return { why: `The policy file ${file} cannot be read: ${reason(error)}.` };
   }
-  if (read.text.length > MOST_TEXT) return { why: TOO_LONG };
-  const masked = withoutSecrets(read.text);
-  if (!masked) return { why: NOT_KEPT_BACK };
-  if (masked.text.length > MOST_TEXT) return { why: TOO_LONG };
-  const why = role === 'full' ? undefined : hiddenFromReaders(state, read.text, masked);
-  return why === undefined ? { ...masked, revision: read.revision } : { why };
 }
 
 /** INVARIANT: a reader sees no text but that of the policy in force, since it is known of that one alone where its secrets are. */
-function hiddenFromReaders(state: State, text: string, masked: Masked): string | undefined {
-  const { policy, problems } = readPolicyDraft(state, text, { operations: OPERATION_NAMES, files: 'any' });
-  if (problems.length > 0 || !isDeepStrictEqual(structuredClone(policy), structuredClone(state.policy)))
-    return NOT_IN_FORCE;
-  const { apiKey, altApiKey, readOnlyApiKey } = state.secrets;
-  const secrets = [apiKey, altApiKey, readOnlyApiKey, ...state.policy.signingKeys.map(({ secret }) => secret)];
-  return tells(
-    masked.text,
-    secrets.filter((secret) => secret !== null),
-  ) === false
-    ? undefined
-    : NOT_KEPT_BACK;
+function foundFor(state: State, role: Role, { text, revision }: PolicyText): Found {
+  if (text.length > MOST_TEXT) return { why: TOO_LONG };
+  const masked = withoutSecrets(text, role === 'full' ? [] : secretsOf(state));
+  if (!masked) return { why: NOT_KEPT_BACK };
+  if (masked.text.length > MOST_TEXT) return { why: TOO_LONG };
+  if (role === 'full') return { ...masked, revision, files: new Set() };
+  const { policy, problems, files } = readPolicyNow(state, text, OPERATION_NAMES);
+  const isInForce = problems.length === 0 && isDeepStrictEqual(structuredClone(policy), structuredClone(state.policy));
+  return isInForce ? { ...masked, revision, files } : { why: NOT_IN_FORCE };
+}
+
+function secretsOf({ policy, secrets: { apiKey, altApiKey, readOnlyApiKey } }: State): readonly string[] {
+  const keys = [apiKey, altApiKey, readOnlyApiKey, ...policy.signingKeys.map(({ secret }) => secret)];
+  return keys.filter((key) => key !== null);
 }
 
 const TOO_LONG = `The policy file has more than ${MOST_TEXT} characters: edit it on its machine.`;

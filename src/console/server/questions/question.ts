@@ -27,7 +27,7 @@ import { OPERATION_NAMES } from '../../../operations/names.ts';
 import type { AccessMatrix, CaseRun, Diff, DraftCheck, Tried, TryRequest, Why } from '../../api/questions.ts';
 import type { Role } from '../../api.ts';
 import { hasPlace, withSecrets } from './policy-secrets.ts';
-import { keptSecrets, type ShownPolicy, secretsOfDraft, shownPolicy } from './policy-text.ts';
+import { draftReading, keptSecrets, type ShownPolicy, shownPolicy } from './policy-text.ts';
 
 /*
  * Questions about the decision that take long: they are answered by the functions of the command line, on a thread of their own. Each
@@ -195,9 +195,7 @@ function wholeDraft(state: State, draft: string): WholeDraft {
 }
 
 function readDraft(state: State, { draft = '', role }: Draft): PolicyPreview {
-  const secretOf = secretsOfDraft(hasPlace(draft) ? keptSecrets(state, role) : [], role);
-  const files = role === 'full' ? 'any' : 'known';
-  return readPolicyDraft(state, draft, { operations: OPERATION_NAMES, files, secretOf });
+  return readPolicyDraft(state, draft, { operations: OPERATION_NAMES, ...draftReading(state, draft, role) });
 }
 
 /** The state with a draft in the place of its policy. Throws `QuestionFault`. */

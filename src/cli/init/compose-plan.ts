@@ -64,6 +64,7 @@ export async function planCompose(place: ComposePlace, choices: InitChoices, dra
       ...readableKey(qdrant, choices),
     ],
     next: [
+      'docker compose run --rm --no-deps qdrant-gateway check-config   # before anything changes: its image, configuration and files',
       'docker compose up -d',
       `docker compose port ${qdrant.name} ${listensOf(qdrant).rest}   # no port: Qdrant itself is not published`,
       firstQuestion(qdrant, choices, tls.made),

@@ -14,7 +14,7 @@ import { planHelm } from './helm-plan.ts';
 import { askQdrant, placeOfRunning, planHost } from './host-plan.ts';
 import type { Drawn, InitChoices, Plan } from './plan.ts';
 import { apply, changesOf, isDone, undo } from './record.ts';
-import { planText } from './show.ts';
+import { nextLines, planText } from './show.ts';
 
 /** Options of `init`. */
 export interface InitFlags {
@@ -141,16 +141,17 @@ function isFolder(path: string): boolean {
 }
 
 function undoIn(folder: string): Report {
-  const { removed, left, guarding, env } = undo(folder);
+  const { removed, left, guarding, env, next } = undo(folder);
   const lines = [
     ...removed.map((path) => `removed ${path}`),
     ...(env === undefined ? [] : [`.env: ${env} is as it was`]),
     ...left.map((path) => `left ${path}: it has been changed since`),
     ...guarding.map((path) => `left ${path}: its folder holds what the gateway wrote, or you did`),
+    ...(next.length === 0 ? [] : ['', ...nextLines(next)]),
   ];
   return {
     text: `${lines.join('\n')}\n`,
-    json: { removed, left, guarding, env: env ?? null },
+    json: { removed, left, guarding, env: env ?? null, next },
     code: left.length > 0 ? exitCode.negative : exitCode.ok,
   };
 }

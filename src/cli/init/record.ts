@@ -15,7 +15,7 @@ import {
 import { basename, dirname, isAbsolute, join, sep } from 'node:path';
 import { UsageError } from '../output.ts';
 import { readEnvFile } from './compose-service.ts';
-import type { EnvEdit, Plan, PlannedFile } from './plan.ts';
+import { type EnvEdit, type Plan, type PlannedFile, WRITTEN } from './plan.ts';
 
 /** The record of what `init` wrote, in the folder of the plan. It is written before the first file, so that a run that broke off can be undone. */
 export const RECORD = '.qdrant-gateway-init.json';
@@ -179,7 +179,12 @@ export interface Undone {
   /** Files that keep a folder out of a repository, and stay because others than `init` have written there: a gateway its keys, for example. */
   readonly guarding: readonly string[];
   readonly env: string | undefined;
+  /** Commands to run afterwards, in their order. */
+  readonly next: readonly string[];
 }
+
+/** Without the second file the gateway's container is an orphan that holds the published ports: Qdrant could not start. */
+const AFTER_COMPOSE = 'docker compose up -d --remove-orphans   # ends the gateway, which holds the ports until then';
 
 /** Removes what `init` wrote in a folder and nothing else. Throws `UsageError` without a record. */
 export function undo(folder: string): Undone {
@@ -188,6 +193,7 @@ export function undo(folder: string): Undone {
   const removed: string[] = [];
   const left: string[] = [];
   const guarding: string[] = [];
+  const next = new Set<string>();
   // The guards of folders come last, when what `init` itself wrote there is gone.
   const files = recorded.files.toSorted((one, other) => Number(isGuard(one.path)) - Number(isGuard(other.path)));
   for (const { path, sha256 } of files) {
@@ -197,6 +203,7 @@ export function undo(folder: string): Undone {
     else if (hashOf(text) === sha256) {
       rmSync(join(folder, path));
       removed.push(path);
+      if (text.startsWith(WRITTEN) && /^services:$/m.test(text)) next.add(AFTER_COMPOSE);
     } else left.push(path);
   }
   const { env } = recorded;
@@ -204,7 +211,7 @@ export function undo(folder: string): Undone {
   if (env && isOurs) writeEnv(folder, env.name, env.before);
   for (const made of recorded.folders) removeEmpty(join(folder, made));
   rmSync(join(folder, RECORD));
-  return { removed, left, guarding, env: isOurs ? env.name : undefined };
+  return { removed, left, guarding, env: isOurs ? env.name : undefined, next: [...next] };
 }
 
 const isGuard = (path: string): boolean => basename(path) === '.gitignore';

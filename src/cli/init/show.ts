@@ -16,14 +16,18 @@ export function planText(plan: Plan, changes: Changes, state: keyof typeof HEADI
     ...(changes.env ? [envText(changes.env)] : []),
   ];
   const notes = plan.notes.map((line) => `  - ${line}`);
-  const next = plan.next.map((line, at) => `  ${at + 1}. ${line}`);
   const parts = [
     ['Found:', ...found],
     [HEADINGS[state], ...(isDone(changes) ? [] : ['', ...files])],
     ['To know:', ...notes],
-    ...(state === 'planned' ? [] : [['Next:', ...next]]),
+    ...(state === 'planned' ? [] : [nextLines(plan.next)]),
   ];
   return `${parts.map((part) => part.join('\n')).join('\n\n')}\n`;
+}
+
+/** Commands to run, numbered, below a heading. */
+export function nextLines(commands: readonly string[]): readonly string[] {
+  return ['Next:', ...commands.map((line, at) => `  ${at + 1}. ${line}`)];
 }
 
 function fileText({ path, text, mode, secret }: PlannedFile, before: string | undefined): string {

@@ -68,6 +68,36 @@ t.test('undo removes what was written and nothing else', async (t) => {
   await t.rejects(init(undefined, { undo: true }, NOW, folder), /nothing to undo/, 'and only once');
 });
 
+t.test('undo tells what ends the gateway, which holds the ports of Qdrant until then', async (t) => {
+  const orphans = 'docker compose up -d --remove-orphans';
+  const cases: [name: string, files: Readonly<Record<string, string>>, file: string, edited: string, next: string[]][] =
+    [
+      ['a compose project', { 'compose.yaml': COMPOSE }, 'compose.yaml', '', [orphans]],
+      [
+        'a second file that .env names',
+        { 'compose.yaml': COMPOSE, 'compose.override.yaml': '' },
+        'compose.yaml',
+        '',
+        [orphans],
+      ],
+      ['a second file that stays', { 'compose.yaml': COMPOSE }, 'compose.yaml', 'compose.override.yaml', []],
+      ['values of a chart', { 'values.yaml': 'replicaCount: 1\n' }, 'values.yaml', '', []],
+    ];
+  for (const [name, files, file, edited, next] of cases) {
+    const folder = t.testdir({ ...files });
+    await init(file, { yes: true }, NOW, folder);
+    if (edited !== '') writeFileSync(join(folder, edited), 'services: {}\n');
+    const { text, json } = await init(undefined, { undo: true }, NOW, folder);
+    const told: readonly string[] = Object(json).next;
+    t.strictSame(
+      told.map((line) => line.replace(/ +#.*/, '')),
+      next,
+      name,
+    );
+    t.equal(/Next:\n {2}1\. docker/.test(text), next.length > 0, `${name}: in the text, too`);
+  }
+});
+
 t.test('undo leaves what the gateway wrote, and what keeps it out of a repository', async (t) => {
   const folder = project(t);
   await init(undefined, { yes: true }, NOW, folder);

@@ -349,7 +349,8 @@ t.test('with a read-only root the folder where the image starts can be written, 
   }
   const { services, volumes } = parse(file('compose.yaml'));
   t.equal(services.gateway.read_only, true);
-  t.strictSame(services.gateway.volumes, [`state:${state}`], 'compose.yaml');
+  const writable = Object.values<string | Bind>(services.gateway.volumes).filter((one) => !Object(one).read_only);
+  t.strictSame(writable, [`state:${state}`], 'compose.yaml');
   t.ok(Object.hasOwn(volumes, 'state'));
 });
 
@@ -442,9 +443,15 @@ t.test('hadolint finds nothing in the Dockerfile', { skip: skipWithout('hadolint
 /** The compose files, each with those that it stands over. */
 const COMPOSE = ['compose.yaml', 'compose.legacy.yaml', 'compose.observability.yaml'];
 
+interface Bind {
+  readonly source: string;
+  readonly target: string;
+  readonly read_only?: boolean;
+}
+
 interface Compose {
   readonly services: Readonly<
-    Record<string, { readonly secrets?: readonly string[]; readonly volumes?: readonly string[] }>
+    Record<string, { readonly secrets?: readonly string[]; readonly volumes?: readonly (string | Bind)[] }>
   >;
   readonly secrets?: Readonly<Record<string, { readonly file: string }>>;
 }
@@ -471,11 +478,30 @@ t.test('the compose files mount files that are there, and name the secrets that 
         [],
         `${name}: secrets of ${service}`,
       );
-      const files = volumes.map((one) => one.split(':')[0] ?? '').filter((one) => one.startsWith('./'));
+      const short = volumes.filter((one) => typeof one === 'string');
+      const files = short.map((one) => one.split(':')[0] ?? '').filter((one) => one.startsWith('./'));
       for (const file of files) t.ok(existsSync(join(ROOT, 'docker', file)), `${name}: ${file}`);
     }
   }
 });
+
+t.test(
+  'the gateway sees the folder of its secrets: a file that is mounted alone keeps the key that was replaced',
+  async (t) => {
+    const base = composeOf('compose.yaml').services.gateway;
+    const folder = base?.volumes?.find((one) => Object(one).target === '/run/secrets');
+    t.match(folder, { type: 'bind', source: './secrets', read_only: true, bind: { create_host_path: false } });
+    for (const name of COMPOSE) {
+      const { gateway } = composeOf(name).services;
+      t.notOk(gateway?.secrets, `${name}: no secret is mounted alone`);
+      const explained = readFileSync(join(ROOT, 'docker', name), 'utf8');
+      const used = Object.values(Object(Object(gateway).environment)).filter((one) =>
+        `${one}`.startsWith('/run/secrets/'),
+      );
+      for (const path of used) t.ok(explained.includes(`#   ${`${path}`.slice('/run/'.length)} `), `${name}: ${path}`);
+    }
+  },
+);
 
 t.test('the gateway takes the environment of each compose file', async (t) => {
   const environmentOf = (name: string) =>
@@ -504,7 +530,8 @@ t.test('Prometheus takes its configuration, and Grafana finds the dashboard', as
   if (promtool === undefined) t.comment('not here: promtool');
   else t.match(await runProgram(promtool, ['check', 'config', '--syntax-only', file]), { code: 0 });
   const { services } = composeOf('compose.observability.yaml');
-  const mounted = (service: string) => (services[service]?.volumes ?? []).map((one) => one.split(':')[1] ?? '');
+  const mounted = (service: string) =>
+    (services[service]?.volumes ?? []).map((one) => (typeof one === 'string' ? (one.split(':')[1] ?? '') : one.target));
   t.ok(mounted('prometheus').includes('/etc/prometheus/alerts.yaml'), 'the rules are where they are looked for');
   const { providers } = parse(readFileSync(join(ROOT, 'docker/observability/grafana-dashboards.yaml'), 'utf8'));
   const at = `${providers[0].options.path}/`;

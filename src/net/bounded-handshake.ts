@@ -6,7 +6,7 @@ import type { HandshakeBudget } from '../limits/handshake-budget.ts';
 import { clientNetworkOf } from '../limits/peer-address.ts';
 import { Cost, type WorkScheduler } from '../limits/work-scheduler.ts';
 import { clientAddressOf, noteCarrier } from './client-address.ts';
-import { RecordCount } from './record-count.ts';
+import { type Counted, RecordCount } from './record-count.ts';
 
 /** More bytes than these after a ClientHello may be certificates: without any a client sends about 100. */
 const FLIGHT_BYTES = 512;
@@ -17,11 +17,14 @@ const LEAST_WAIT_MS = 10;
 const MOST_WAIT_MS = 500;
 
 /**
- * Records without content that a connection may have ahead of those with content; OpenSSL uses about 20 us for a KeyUpdate. It is looked
- * after so many records.
+ * Records of TLS 1.3 without content, such as KeyUpdates, that a connection may send at once, and then per second. OpenSSL takes about 20 us
+ * for one. It is looked after so many records.
  */
 const MOST_EMPTY = 256;
+const EMPTY_PER_MS = 0.008;
 const LOOK_RECORDS = 64;
+/** The message in a KeyUpdate (RFC 8446, sections 4 and 4.6.3): the room of its record that is no content. */
+const KEY_UPDATE_BYTES = 5;
 
 /** The client's certificate in a handshake: one that OpenSSL verified, one that it did not, or none. */
 type Shown = 'verified' | 'unverified' | 'none';
@@ -121,10 +124,14 @@ class BoundedHandshake extends EventEmitter {
   readonly #feeding: (work: () => void) => void;
   readonly #records = new RecordCount();
   #shown: Shown | undefined;
+  #isOld = false;
   /** The connection above, once the handshake is done. */
   #secure: TLSSocket | undefined;
-  /** Records without content, less those with content; not below 0. */
+  /** Records without content, less those that it may send; not below 0. And when (ms) they were counted. */
   #empty = 0;
+  #emptyAt = 0;
+  /** The client has ended its half while bytes before the end waited. */
+  #endWaits = false;
   /** Bytes of the handshake so far. */
   #received = 0;
   /** Those of them after the ClientHello. */
@@ -153,7 +160,11 @@ class BoundedHandshake extends EventEmitter {
     );
     carrier.once(
       'end',
-      guard.entry(() => void this.emit('end')),
+      guard.entry(() => {
+        // INVARIANT: the end passes no byte that waits. Node tells of it on a paused socket, too.
+        if (this.#held) this.#endWaits = true;
+        else this.emit('end');
+      }),
     );
     carrier.once(
       'close',
@@ -168,6 +179,8 @@ class BoundedHandshake extends EventEmitter {
   done(shown: Shown, secure: TLSSocket): void {
     this.#shown = shown;
     this.#secure = secure;
+    // Before TLS 1.3 there is no message of its own behind the handshake.
+    this.#isOld = secure.getProtocol() !== 'TLSv1.3';
   }
 
   isPaused(): boolean {
@@ -233,16 +246,14 @@ class BoundedHandshake extends EventEmitter {
       const before = secure.bytesRead;
       this.emit('data', from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to));
       from = to;
-      const records = this.#records.take();
-      // A record with content has one byte at least.
-      const full = Math.min(records, secure.bytesRead - before);
-      this.#empty = Math.max(0, this.#empty + records - 2 * full);
+      const counted = this.#records.take();
+      const empty = this.#emptyOf(counted, secure.bytesRead - before);
       if (this.#empty > MOST_EMPTY) {
         this.#bounds.faulted?.('tls_records');
         this.carrier.destroy();
         return;
       }
-      const cost = full * Cost.TLS_RECORD + (records - full) * Cost.EMPTY_TLS_RECORD;
+      const cost = (counted.records - empty) * Cost.TLS_RECORD + empty * Cost.EMPTY_TLS_RECORD;
       if (!this.#bounds.scheduler.spend(cost) && from < chunk.length) {
         this.#wait(chunk.subarray(from), secure);
         return;
@@ -250,17 +261,31 @@ class BoundedHandshake extends EventEmitter {
     }
   }
 
+  /** Counts how many of these records may be empty: small ones, as far as their room was not filled. A padded record is no small one. */
+  #emptyOf({ small, room }: Counted, content: number): number {
+    if (this.#isOld) return 0;
+    const empty = Math.min(small, Math.max(0, Math.ceil((room - content) / KEY_UPDATE_BYTES)));
+    const now = this.#bounds.now();
+    this.#empty = Math.max(0, this.#empty - (now - this.#emptyAt) * EMPTY_PER_MS) + empty;
+    this.#emptyAt = now;
+    return empty;
+  }
+
   /** INVARIANT: no byte passes one that waits: the socket is paused until then. */
   #wait(rest: Buffer, secure: TLSSocket): void {
     this.#held = rest;
     this.carrier.pause();
-    const again = this.#bounds.guard.entry(() => {
-      this.#held = undefined;
-      if (this.carrier.destroyed) return;
-      this.#pass(rest, secure);
-      if (!this.#held && !this.#paused) this.carrier.resume();
-    });
-    this.#bounds.scheduler.wait(again);
+    this.#bounds.scheduler.wait(this.#bounds.guard.entry(() => this.#goOn(() => this.#pass(rest, secure))));
+  }
+
+  /** The bytes that waited go on, and what came behind them. */
+  #goOn(pass: () => void): void {
+    this.#held = undefined;
+    if (this.carrier.destroyed) return;
+    pass();
+    if (this.#held) return;
+    if (this.#endWaits) this.emit('end');
+    else if (!this.#paused) this.carrier.resume();
   }
 
   /** Holds bytes that may be certificates if the budget is used up. */
@@ -278,12 +303,7 @@ class BoundedHandshake extends EventEmitter {
   #hold(chunk: Buffer, wait: number): void {
     this.#held = chunk;
     this.carrier.pause();
-    const again = this.#bounds.guard.entry(() => {
-      this.#held = undefined;
-      if (this.carrier.destroyed) return;
-      this.#take(chunk);
-      if (!this.#held && !this.#paused) this.carrier.resume();
-    });
+    const again = this.#bounds.guard.entry(() => this.#goOn(() => this.#take(chunk)));
     const timer = setTimeout(again, Math.min(Math.max(wait, LEAST_WAIT_MS), MOST_WAIT_MS));
     timer.unref();
   }

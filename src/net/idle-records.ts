@@ -14,8 +14,12 @@ const TURN_MS = 50;
 const LATE_MS = 50;
 /** Every so many turns there is a look in any case: once a second. */
 const LOOK_TURNS = 20;
-/** Bytes of records for each byte of content: 23 in records of one byte each (RFC 8446, section 5.2), and some for handshakes. */
-const PER_BYTE = 32;
+/**
+ * Bytes of records that a byte of content explains. Records of one byte each have 23 (RFC 8446, section 5.2): no client does worse. Small
+ * requests and frames have 3 at most, so that more is a reason to count; a stranger has shown none that are as small.
+ */
+const PER_BYTE_AT_WORST = 32;
+const PER_BYTE = { known: 4, stranger: 2 } as const;
 /**
  * Bytes in a look that need no content: that no network pays for; that end no connection after a hold-up; and that end none at all.
  * Records that are padded (RFC 8446, section 5.4) have many, and cost little.
@@ -115,9 +119,9 @@ export class IdleRecords {
   /** @param most bytes in this look that need no content */
   look(most: number): void {
     for (const one of this.#open) {
-      const idle = this.#weigh(one);
-      const isStranger = !standingOf(one.socket).isKnown;
-      if (idle > most || (idle > FREE_BYTES && isStranger && this.#isSuspect(one.network))) this.#end(one);
+      const { idle, blatant } = this.#weigh(one);
+      const mostOfSuspect = standingOf(one.socket).isKnown ? most : FREE_BYTES;
+      if (blatant > most || (idle > mostOfSuspect && this.#isSuspect(one.network))) this.#end(one);
     }
   }
 
@@ -130,15 +134,16 @@ export class IdleRecords {
     else if (this.#turns % LOOK_TURNS === 0) this.look(MOST_BYTES);
   }
 
-  /** Bytes since the last look that content does not explain; their network pays for them. */
-  #weigh(one: Watched): number {
+  /** Bytes since the last look that content does not explain, for which the network pays; and those that it does not at worst. */
+  #weigh(one: Watched): { readonly idle: number; readonly blatant: number } {
     const { bytesRead: raw } = one.carrier;
     const { bytesRead: content } = one.socket;
-    const idle = raw - one.raw - PER_BYTE * (content - one.content);
+    const [records, bytes] = [raw - one.raw, content - one.content];
     one.raw = raw;
     one.content = content;
+    const idle = records - PER_BYTE[standingOf(one.socket).isKnown ? 'known' : 'stranger'] * bytes;
     if (idle > FREE_BYTES) this.#pay(one.network, idle * MS_PER_BYTE);
-    return idle;
+    return { idle, blatant: records - PER_BYTE_AT_WORST * bytes };
   }
 
   #pay(network: string, ms: number): void {

@@ -29,14 +29,20 @@ const good = await root.issue();
 const other = await (await newCa('other')).issue();
 
 /** A port whose connections begin in `begin`. */
-async function portOf(t: Test, tls: TlsServer, budget: HandshakeBudget, maxBytes = 16_384) {
+async function portOf(
+  t: Test,
+  tls: TlsServer,
+  budget: HandshakeBudget,
+  scheduler = new WorkScheduler((error) => t.fail(String(error))),
+  maxBytes = 16_384,
+) {
   const faults: string[] = [];
   const handshakes = new BoundedHandshakes(tls, {
     maxBytes,
     budget,
     now: () => 0,
     faulted: (fault) => faults.push(fault),
-    scheduler: new WorkScheduler((error) => t.fail(String(error))),
+    scheduler,
   });
   const server = createServer((socket) => {
     const end = (): void => void socket.destroy();
@@ -52,7 +58,7 @@ async function portOf(t: Test, tls: TlsServer, budget: HandshakeBudget, maxBytes
 }
 
 /** A TLS server that echoes, and what it found out about each connection. */
-async function echo(t: Test, budget: HandshakeBudget) {
+async function echo(t: Test, budget: HandshakeBudget, scheduler = new WorkScheduler((error) => t.fail(String(error)))) {
   const seen: { native: boolean; address: string; authorized: boolean }[] = [];
   const tls = createTlsServer({
     ...{
@@ -63,7 +69,7 @@ async function echo(t: Test, budget: HandshakeBudget) {
       rejectUnauthorized: false,
     },
   });
-  const { handshakes, faults, port } = await portOf(t, tls, budget);
+  const { handshakes, faults, port } = await portOf(t, tls, budget, scheduler);
   let bytes = 0;
   tls.prependListener('connection', (one: EventEmitter) => {
     one.on('data', (chunk: Buffer) => {
@@ -164,6 +170,54 @@ t.test('the records of many connections take turns with everything else', async 
   t.same(faults, []);
 });
 
+/** A scheduler under which everything waits until it is let go. */
+class Held extends WorkScheduler {
+  readonly #kept: (() => void)[] = [];
+  isHolding = false;
+
+  override get crowded(): boolean {
+    return this.isHolding;
+  }
+
+  override wait(resume: () => void): void {
+    if (this.isHolding) this.#kept.push(resume);
+    else super.wait(resume);
+  }
+
+  get kept(): number {
+    return this.#kept.length;
+  }
+
+  letGo(): void {
+    this.isHolding = false;
+    for (const resume of this.#kept.splice(0)) resume();
+  }
+}
+
+t.test('the end of a client that has sent all passes no byte that waits', async (t) => {
+  for (const end of ['close_notify', 'the end of TCP alone'] as const) {
+    const scheduler = new Held((error) => t.fail(String(error)));
+    const { port, faults } = await echo(t, new HandshakeBudget(), scheduler);
+    const carrier = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    const socket = connectTls({ socket: carrier, servername: 'localhost', ca: readFileSync(ca) });
+    socket.on('error', () => undefined);
+    const got: Buffer[] = [];
+    socket.on('data', (chunk: Buffer) => got.push(chunk));
+    await once(socket, 'session');
+    scheduler.isHolding = true;
+    socket.write('all that there is');
+    await until(() => scheduler.kept === 1, 'the bytes wait');
+    if (end === 'close_notify') socket.end();
+    else carrier.end();
+    // The end is there, and Node tells of it on a paused socket, too.
+    for (let turn = 0; turn < 500; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    scheduler.letGo();
+    await until(() => Buffer.concat(got).toString() === 'all that there is', end);
+    t.same(faults, []);
+    socket.destroy();
+  }
+});
+
 t.test('records of one byte each, and large ones, pass in any number', async (t) => {
   const { open, faults } = await echo(t, new HandshakeBudget());
   const socket = open({});
@@ -242,7 +296,7 @@ t.test('more bytes than the bound end the connection, and no more than those are
       });
       one.resume();
     });
-    const { port, faults } = await portOf(t, tls, new HandshakeBudget(), 4096);
+    const { port, faults } = await portOf(t, tls, new HandshakeBudget(), undefined, 4096);
     const socket = connect(port, '127.0.0.1').on('error', () => undefined);
     socket.write(record(hello));
     for (let piece = 0; piece < pieces; piece += 1) socket.write(Buffer.alloc(40_000 / pieces, 22));

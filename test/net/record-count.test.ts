@@ -18,7 +18,7 @@ t.test('each record is counted in the chunk in which it ends, however the bytes 
       const chunk = bytes.subarray(from, from + (pieces[turn % pieces.length] ?? 1));
       for (let at = 0; at < chunk.length; ) {
         const to = count.advance(chunk, at, most);
-        const records = count.take();
+        const { records } = count.take();
         if (to <= at || records > most) return false;
         found += records;
         at = to;
@@ -29,5 +29,21 @@ t.test('each record is counted in the chunk in which it ends, however the bytes 
     return found === sizes.length;
   });
   t.doesNotThrow(() => fc.assert(counted, { numRuns: 500 }));
+  t.end();
+});
+
+t.test('small records, and the most content that all of them can have, are told', (t) => {
+  for (const [sentence, lengths, small, room] of [
+    ['KeyUpdates', [22, 22, 22], 3, 15],
+    ['one byte each', [18, 18], 2, 2],
+    ['a request and a padded one', [217, 4096], 0, 4279],
+    ['the longest small one, and one more byte', [64, 65], 1, 95],
+    ['too short for any content', [0, 5], 2, 0],
+  ] as const) {
+    const count = new RecordCount();
+    const bytes = Buffer.concat(lengths.map(record));
+    t.equal(count.advance(bytes, 0, 100), bytes.length);
+    t.strictSame(count.take(), { records: lengths.length, small, room }, sentence);
+  }
   t.end();
 });

@@ -1,4 +1,4 @@
-import { EventEmitter } from 'node:events';
+import type { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { type FaultReport, Guard } from '../lifetime/guard.ts';
@@ -10,20 +10,36 @@ import { carrierOf } from './client-address.ts';
  * costs does not matter. To be called before other listeners are added.
  */
 export function countAll(server: EventEmitter, bounds: HandshakeBounds, report: FaultReport): void {
+  const own = new Guard({ fail: ignore, cut: ignore }, 'rest_server', report);
   const native = server.listeners('connection');
   server.removeAllListeners('connection');
-  const counted = new EventEmitter();
-  for (const listener of native) counted.on('connection', (one: object) => void Reflect.apply(listener, server, [one]));
-  const handshakes = new BoundedHandshakes(counted, bounds);
-  server.on('connection', (socket: Socket) => {
-    const cut = (): void => void socket.destroy();
-    socket.on('error', cut);
-    handshakes.begin(socket, new Guard({ fail: cut, cut }, 'rest_server', report));
-  });
-  server.prependListener('secureConnection', (socket: TLSSocket) => {
-    handshakes.done(socket);
-    // Node knows no address above a stream.
-    const { remoteAddress, remotePort } = carrierOf(socket) as Socket;
-    Object.defineProperties(socket, { remoteAddress: { value: remoteAddress }, remotePort: { value: remotePort } });
-  });
+  const handshakes = new BoundedHandshakes(
+    {
+      emit: (_event: string | symbol, one: unknown) => {
+        for (const listener of native) Reflect.apply(listener, server, [one]);
+        return true;
+      },
+    },
+    bounds,
+  );
+  server.on(
+    'connection',
+    own.entry((socket: Socket) => {
+      const cut = (): void => void socket.destroy();
+      const guard = new Guard({ fail: cut, cut }, 'rest_server', report);
+      socket.on('error', guard.entry(cut));
+      guard.run(() => handshakes.begin(socket, guard));
+    }),
+  );
+  server.prependListener(
+    'secureConnection',
+    own.entry((socket: TLSSocket) => {
+      handshakes.done(socket);
+      // Node knows no address above a stream.
+      const { remoteAddress, remotePort } = carrierOf(socket) as Socket;
+      Object.defineProperties(socket, { remoteAddress: { value: remoteAddress }, remotePort: { value: remotePort } });
+    }),
+  );
 }
+
+function ignore(): void {}

@@ -1,4 +1,9 @@
+import { readdirSync } from 'node:fs';
+import { resolve } from 'node:path';
 import t from 'tap';
+import { type LoadedState, loadState } from '../../src/config/state.ts';
+import { shownPolicy } from '../../src/console/server/questions/policy-text.ts';
+import { OPERATION_NAMES } from '../../src/operations/names.ts';
 import { consoleClient } from '../support/console.ts';
 import { send, startConsoleScene } from '../support/console-scene/scene.ts';
 import { KEYS } from '../support/gateway.ts';
@@ -131,4 +136,32 @@ t.test('kept secrets are written back in quotes, in any style', async (t) => {
   t.match(await operator.post('api/policy/write', { draft, revision }), { status: 200 });
   const { text } = (await operator.get('api/policy')).json as Page;
   t.equal(text, draft.replace('kept secret 2', 'kept secret 1'), 'and are kept back again');
+});
+
+t.test('each policy that is shipped is shown to readers where it is in force, whatever path names its file', (t) => {
+  const files = ['config', 'config/recipes'].flatMap((folder) =>
+    readdirSync(folder)
+      .filter((name) => name.endsWith('.yaml'))
+      .map((name) => `${folder}/${name}`),
+  );
+  const KEY = 'a-key-that-is-long-enough-for-tokens';
+  let shown = 0;
+  for (const file of [...files, ...files.map((name) => resolve(name))]) {
+    const upstream = {
+      'gateway.upstream.rest_url': 'http://127.0.0.1:1',
+      'gateway.upstream.grpc_url': 'http://127.0.0.1:1',
+    };
+    const defaults = { ...upstream, 'service.api_key': KEY, 'service.jwt_rbac': true, 'gateway.policy_file': file };
+    let state: LoadedState;
+    try {
+      state = loadState({ env: {}, defaults, operations: OPERATION_NAMES });
+    } catch {
+      // A file of the gateway's own settings, or one that needs keys beside it.
+      continue;
+    }
+    shown += 1;
+    t.type(shownPolicy(state, 'read').text, 'string', file);
+  }
+  t.ok(shown >= 18, `${shown} policies`);
+  t.end();
 });

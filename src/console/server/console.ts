@@ -54,6 +54,8 @@ class TheConsole implements Console {
   readonly #assets: Assets = loadAssets();
   readonly #sessions: Sessions;
   readonly #pace = new LoginPace(() => performance.now());
+  /** Of credentials on the page Try it: they stop no login. */
+  readonly #tries = new LoginPace(() => performance.now());
   readonly #entrance: Entrance;
   readonly #oidc: OidcLogin;
   readonly #oidcRoutes: OidcRoutes;
@@ -125,7 +127,7 @@ class TheConsole implements Console {
     if (!row) return problem(404, 'there is no such endpoint');
     if (!mayCall(row, signedIn.caller.role)) return problem(403, 'this session may read only');
     return await answerData(row, {
-      ...{ request, query, signedIn, sessions: this.#sessions, pace: this.#pace, source: this.#options.source },
+      ...{ request, query, signedIn, sessions: this.#sessions, pace: this.#tries, source: this.#options.source },
     });
   }
 

@@ -22,7 +22,7 @@ import { UpstreamPlaces } from './upstream-places.ts';
 /** Fields of a head beside its headers (RFC 9113 section 8.3.1). */
 const PSEUDO_HEADERS = 4;
 /** Part of the streams that answered requests may have whose bodies go on. */
-const GOING_ON_SHARE = 0.5;
+const GOING_ON_SHARE = 0.25;
 
 /**
  * One client connection of REST over HTTP/2: its streams, their windows, and the order of what is written.

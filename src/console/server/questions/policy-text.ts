@@ -100,8 +100,21 @@ function foundFor(state: State, role: Role, { text, revision }: PolicyText): Fou
   if (masked.text.length > MOST_TEXT) return { why: TOO_LONG };
   if (role === 'full') return { ...masked, revision, files: new Set() };
   const { policy, problems, files } = readPolicyNow(state, text, OPERATION_NAMES);
-  const isInForce = problems.length === 0 && isDeepStrictEqual(structuredClone(policy), structuredClone(state.policy));
+  const isInForce = problems.length === 0 && isDeepStrictEqual(withoutPlaces(policy), withoutPlaces(state.policy));
   return isInForce ? { ...masked, revision, files } : { why: NOT_IN_FORCE };
+}
+
+/** A copy without the places in the file, which name it in one way or another. */
+function withoutPlaces(policy: unknown): unknown {
+  const copy: unknown = structuredClone(policy);
+  const strip = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null) return;
+    if ('place' in value && typeof value.place === 'string') delete (value as { place?: string }).place;
+    for (const part of value instanceof Map || value instanceof Set ? value.values() : Object.values(value))
+      strip(part);
+  };
+  strip(copy);
+  return copy;
 }
 
 function secretsOf({ policy, secrets: { apiKey, altApiKey, readOnlyApiKey } }: State): readonly string[] {

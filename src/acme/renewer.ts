@@ -255,8 +255,7 @@ class Renewing implements Renewer {
   async #account(lease: Lease, signal: AbortSignal): Promise<{ client: AcmeClient; key: AccountKey }> {
     const { settings, store } = this.#options;
     const known = parsed(accountShape, this.#records.get('account'));
-    const open = async (keyPem: string) => {
-      const key = await readAccountKey(keyPem);
+    const open = async (key: AccountKey) => {
       const client = this.#client(key, signal);
       await client.open(settings.email, settings.binding);
       return { client, key };
@@ -265,10 +264,11 @@ class Renewing implements Renewer {
       const keyPem = newAccountKeyPem();
       // Kept first: an account whose key is lost cannot be used or closed.
       await store.write(lease, 'account', JSON.stringify({ directory: settings.directory, keyPem }));
-      return await open(keyPem);
+      return await open(await readAccountKey(keyPem));
     };
     if (known?.directory !== settings.directory) return await fresh();
-    if (!(await readAccountKey(known.keyPem).catch(() => undefined))) {
+    const key = await readAccountKey(known.keyPem).catch(() => undefined);
+    if (!key) {
       this.#options.log.warn(
         { directory: settings.directory },
         'the key of the account cannot be read: a new one is made',
@@ -276,7 +276,7 @@ class Renewing implements Renewer {
       return await fresh();
     }
     try {
-      return await open(known.keyPem);
+      return await open(key);
     } catch (error) {
       // RFC 8555 section 7.3.6: the key of a closed account is refused.
       const closed = error instanceof AcmeFault && ['unauthorized', 'accountDoesNotExist'].includes(error.type ?? '');

@@ -5,8 +5,8 @@ import { Spacing } from '../limits/spacing.ts';
 const RATE = { everyMs: 200, ahead: 40, longestMs: 1000 } as const;
 
 /**
- * A page that takes long to make, and that strangers may ask for: those who ask while it is made share it, and it is made in moderate
- * numbers, however many ask.
+ * A page that takes long to make, and that strangers may ask for: it is made in moderate numbers, and those who ask while its turn is
+ * waited for share it.
  */
 export function sharedPage<K, T>(make: (kind: K) => Promise<T>): (kind: K) => Promise<T> {
   const spacing = new Spacing(RATE);

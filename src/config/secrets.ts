@@ -201,21 +201,12 @@ function checkPair({ cert, key, place, file }: Pair, now: number): { problems: P
 }
 
 /** Of a certificate that is not there yet. */
-const NO_PAIR = { problems: [], warnings: [], isUsable: false };
-
-/** Of files of the operator: what is damaged there is a problem. */
-function checkOwned(pair: Pair, now: number): { problems: Problem[]; warnings: string[]; isUsable: boolean } {
-  const checked = checkPair(pair, now);
-  return { ...checked, isUsable: checked.problems.length === 0 };
-}
+const NO_PAIR = { problems: [], warnings: [] };
 
 /** Of files that ACME writes: what is damaged there is as good as missing, because the next order replaces it. */
-function checkIssued(pair: Pair, now: number): { problems: Problem[]; warnings: string[]; isUsable: boolean } {
-  const { problems, warnings } = checkPair(pair, now);
-  if (problems.length === 0) return { problems, warnings, isUsable: true };
+function damagedText(problems: readonly Problem[]): string {
   const why = problems.map(({ message }) => message).join('; ');
-  const text = `gateway.acme.folder: ${why}: TLS handshakes fail until another certificate is issued`;
-  return { problems: [], warnings: [text], isUsable: false };
+  return `gateway.acme.folder: ${why}: TLS handshakes fail until another certificate is issued`;
 }
 
 function checkCa(ca: Buffer | null, place: string, file: string): Problem[] {
@@ -277,16 +268,18 @@ export function readTls(
   const problems = [...files.problems, ...checkCa(ca, 'tls.ca_cert', config.tls.ca_cert), ...lists.problems];
   const names = { place: ['tls.cert', 'tls.key'], file: [config.tls.cert, config.tls.key] } as const;
   if (!own && (cert === null || key === null)) throw new ConfigError(problems);
-  const check = usesAcme(config) ? checkIssued : checkOwned;
-  const pair = cert && key ? check({ cert, key, ...names }, now) : NO_PAIR;
-  if (problems.length + pair.problems.length > 0) throw new ConfigError([...problems, ...pair.problems]);
+  const pair = cert && key ? checkPair({ cert, key, ...names }, now) : NO_PAIR;
+  const isDamaged = usesAcme(config) && pair.problems.length > 0;
+  if (!isDamaged) problems.push(...pair.problems);
+  if (problems.length > 0) throw new ConfigError(problems);
+  const isUsable = cert !== null && key !== null && !isDamaged;
   return {
     tls: {
-      ...{ cert: pair.isUsable ? cert : null, key: pair.isUsable ? key : null, clientCa: ofRest ? ca : null },
+      ...{ cert: isUsable ? cert : null, key: isUsable ? key : null, clientCa: ofRest ? ca : null },
       ...(ofGrpc && ca && { grpcClientCa: ca }),
       ...(identities && ca && { identities: { ca, crl } }),
     },
-    warnings: [...pair.warnings, ...lists.warnings],
+    warnings: [...(isDamaged ? [damagedText(pair.problems)] : pair.warnings), ...lists.warnings],
   };
 }
 

@@ -1,12 +1,10 @@
-import { integerOf } from '../json/integer.ts';
+import { signedIntegerOf } from '../json/integer.ts';
 import { JsonReader } from '../json/reader.ts';
 import type { TenantValue } from '../policy/tenants/tenancy.ts';
 import { decoded, UndecodableFault } from './struct.ts';
 
 /** A list in a claim, and nothing in it. */
 const MAX_DEPTH = 2;
-const MIN_INTEGER = -(2n ** 63n);
-const MAX_INTEGER = 2n ** 63n - 1n;
 
 /** The claims that the policy takes values from, by name; one that is given twice has no value. */
 export class TenantClaims {
@@ -63,9 +61,8 @@ function readValue(reader: JsonReader): TenantValue {
     }
     case 'number': {
       const text = reader.readNumberText();
-      const value = integerOf(text);
-      if (value === undefined || value < MIN_INTEGER || value > MAX_INTEGER)
-        throw new UndecodableFault('it must be an integer of 64 bits');
+      const value = signedIntegerOf(text);
+      if (value === undefined) throw new UndecodableFault('it must be an integer of 64 bits');
       return value;
     }
     case 'true':

@@ -1,4 +1,4 @@
-import { integerOf } from '../json/integer.ts';
+import { signedIntegerOf } from '../json/integer.ts';
 import type { JsonReader } from '../json/reader.ts';
 import { ignore, readString, readStruct, required, UndecodableFault } from './struct.ts';
 
@@ -18,8 +18,6 @@ export interface ValueExists {
   readonly matches: readonly ValueMatch[];
 }
 
-const MIN_INTEGER = -(2n ** 63n);
-const MAX_INTEGER = 2n ** 63n - 1n;
 /** Upstream: `a.b`, `a[0]`, `a[]`, `"a b".c`; a quoted name has no escapes. */
 const PAYLOAD_PATH =
   /^(?:[\p{Alphabetic}\p{N}_-]+|"[^"\\]*")(?:\.(?:[\p{Alphabetic}\p{N}_-]+|"[^"\\]*")|\[[0-9]{0,19}\])*$/u;
@@ -67,8 +65,7 @@ function readMatchValue(reader: JsonReader): MatchValue {
 }
 
 function readInteger(text: string): bigint {
-  const integer = integerOf(text);
-  if (integer === undefined || integer < MIN_INTEGER || integer > MAX_INTEGER)
-    throw new UndecodableFault('no 64-bit integer');
+  const integer = signedIntegerOf(text);
+  if (integer === undefined) throw new UndecodableFault('no 64-bit integer');
   return integer;
 }

@@ -1,4 +1,4 @@
-import { integerOf } from '../../json/integer.ts';
+import { signedIntegerOf } from '../../json/integer.ts';
 import { JsonReader } from '../../json/reader.ts';
 import type { Claims, ClaimValue } from '../../policy/mapping/claims.ts';
 import { decoded, type Explain, UndecodableFault } from '../struct.ts';
@@ -6,8 +6,6 @@ import { decoded, type Explain, UndecodableFault } from '../struct.ts';
 const MAX_DEPTH = 16;
 /** Most members and items in all. */
 const MAX_VALUES = 10_000;
-const MIN_INTEGER = -(2n ** 63n);
-const MAX_INTEGER = 2n ** 63n - 1n;
 
 /**
  * The claims of a token. `undefined` = they are no JSON object, not strict UTF-8, nested deeper than 16, or a name is given twice in
@@ -61,6 +59,5 @@ function readValue(reader: JsonReader, count: Count): ClaimValue {
 }
 
 function numberOf(text: string): bigint | number {
-  const integer = integerOf(text);
-  return integer !== undefined && integer >= MIN_INTEGER && integer <= MAX_INTEGER ? integer : Number(text);
+  return signedIntegerOf(text) ?? Number(text);
 }

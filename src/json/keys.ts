@@ -1,4 +1,4 @@
-const PLACES = 64;
+const PLACES = 512;
 /** Longer keys are seldom the same ones again. */
 const MAX_BYTES = 32;
 

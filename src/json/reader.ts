@@ -1,4 +1,5 @@
 import { KnownKeys } from './keys.ts';
+import { skipNumbers } from './numbers.ts';
 import {
   byteAt,
   CLOSE_ARRAY,
@@ -170,6 +171,18 @@ export class JsonReader {
     this.#flat ??= new FlatArrays(this.#bytes);
     this.#position = skipValue(this.#bytes, start, this.#maxDepth - this.#depth, this.#lenient, this.#flat);
     return { start, end: this.#position };
+  }
+
+  /**
+   * The same for an array of numbers, or of such arrays, whose numbers are left to the strict reader that gets the bytes.
+   * `undefined` = there is something else in it, and nothing is consumed.
+   */
+  skipNumbers(): JsonSpan | undefined {
+    const start = skipWhite(this.#bytes, this.#position);
+    const end = skipNumbers(this.#bytes, start, this.#maxDepth - this.#depth);
+    if (end < 0) return undefined;
+    this.#position = end;
+    return { start, end };
   }
 
   /** Throws unless only white space is left. */

@@ -420,3 +420,50 @@ t.test('vectors end where they end: skipped, or read to the last digit', async (
   );
   t.ok(flat > 0, 'some were long');
 });
+
+const isNumbers = (value: unknown): boolean => Array.isArray(value) && value.every((item) => typeof item === 'number');
+
+t.test('an array of numbers, or of such arrays, ends where it ends', async (t) => {
+  const deepest = { maxDepth: 3 };
+  for (const [name, text, end] of [
+    ['numbers', '[1, -2.5e3,0]', 13],
+    ['nothing', '[ ]', 3],
+    ['arrays of numbers', '[[1],[],[2,3]]]', 14],
+    ['numbers that upstream refuses', '[1.,,+-]', 8],
+    ['both kinds', '[1,[2]]', undefined],
+    ['both kinds, the other way round', '[[2],1]', undefined],
+    ['three levels', '[[[1]]]', undefined],
+    ['null', '[1,null]', undefined],
+    ['a text', '["1"]', undefined],
+    ['an object', '[{"a":1}]', undefined],
+    ['not closed', '[1,2', undefined],
+    ['not an array', '1', undefined],
+  ] as const) {
+    const reader = new JsonReader(Buffer.from(text), deepest);
+    t.same(reader.skipNumbers()?.end, end, name);
+    t.equal(reader.position, end ?? 0, `${name}: consumed`);
+  }
+  const deep = new JsonReader(Buffer.from('[[1]]'), { maxDepth: 1 });
+  t.equal(faultOf(() => deep.skipNumbers())?.reason, 'depth', 'deeper than allowed');
+});
+
+t.test('arrays are taken for numbers exactly when a strict reader finds numbers in them', async (t) => {
+  let taken = 0;
+  await fc.assert(
+    fc.property(vectorTexts, fc.nat(), fc.constantFrom('', '', ']', '[', '"', ',', '1', 'l'), (text, place, odd) => {
+      const at = place % (text.length + 1);
+      const whole = `${text.slice(0, at)}${odd}${text.slice(at)}`;
+      const reader = new JsonReader(Buffer.from(whole));
+      let parsed: unknown;
+      try {
+        parsed = JSON.parse(whole);
+      } catch {
+        return true;
+      }
+      const expected = isNumbers(parsed) || (Array.isArray(parsed) && parsed.every(isNumbers));
+      if (expected) taken += 1;
+      return isDeepStrictEqual(reader.skipNumbers()?.end, expected ? whole.trimEnd().length : undefined);
+    }),
+  );
+  t.ok(taken > 0, 'some were');
+});

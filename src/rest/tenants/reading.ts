@@ -92,13 +92,13 @@ export class TenantReading {
     this.reader = reader;
     this.source = source;
     this.context = context;
-    this.must = context.conditions.map(conditionNode);
-    this.fields = context.conditions.map(({ field }) => field);
-    this.hidden = hiddenFields(context.conditions);
-    const unfiltered = unfilteredFields(context.conditions);
+    const { must, fields, hidden, unfiltered, readOnly, shard } = partsOf(context.conditions);
+    this.must = must;
+    this.fields = fields;
+    this.hidden = hidden;
     this.filterKeys = unfiltered.length > 0 ? new FilterKeys(unfiltered) : undefined;
-    this.readOnly = readOnlyFields(context.conditions);
-    this.shard = shardOf(context.conditions);
+    this.readOnly = readOnly;
+    this.shard = shard;
   }
 
   get isFree(): boolean {
@@ -239,17 +239,28 @@ function parsedString(text: string): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
-/** A condition as a condition of upstream's filters. */
-function conditionNode(condition: TenantCondition): JsonText {
-  const known = NODES.get(condition);
-  if (known) return known;
-  const node = textNode(conditionText(condition));
-  NODES.set(condition, node);
-  return node;
+interface Parts extends Pick<TenantReading, 'must' | 'fields' | 'hidden' | 'readOnly' | 'shard'> {
+  readonly unfiltered: readonly PayloadField[];
 }
 
-/** A caller's conditions last as long as its tenancy. */
-const NODES = new WeakMap<TenantCondition, JsonText>();
+/** The parts of conditions that each body asks for. */
+function partsOf(conditions: readonly TenantCondition[]): Parts {
+  const known = PARTS.get(conditions);
+  if (known) return known;
+  const parts = {
+    must: conditions.map((condition) => textNode(conditionText(condition))),
+    fields: conditions.map(({ field }) => field),
+    hidden: hiddenFields(conditions),
+    unfiltered: unfilteredFields(conditions),
+    readOnly: readOnlyFields(conditions),
+    shard: shardOf(conditions),
+  };
+  PARTS.set(conditions, parts);
+  return parts;
+}
+
+/** A caller's conditions on a collection are the same array while it asks for the same one. */
+const PARTS = new WeakMap<readonly TenantCondition[], Parts>();
 
 /** The JSON text of a condition. */
 export function conditionText(condition: TenantCondition): string {

@@ -85,17 +85,26 @@ export function orNull(action: Action): Action {
   };
 }
 
-/** Each item is written as soon as it has been read, so that a body of many small ones takes no more memory than its bytes. */
+/** Beyond a few, each item is written as soon as it has been read, so that a body of many small ones takes no more memory than its bytes. */
 export function list(item: Action, size?: 'large'): Action {
   return (reading) => {
-    const writer = size ? reading.largeWriter() : reading.writer();
+    const items: JsonNode[] = [];
+    let writer = size && reading.largeWriter();
     reading.reader.readArray(() => {
       reading.spend(1);
-      writer.item(item(reading));
+      const node = item(reading);
+      if (items.length < FEW_ITEMS && !writer) items.push(node);
+      else {
+        writer ??= reading.writer();
+        writer.item(node);
+      }
     });
-    return listNode([], writer.written());
+    return listNode(items, writer?.written());
   };
 }
+
+/** A list of so many is kept as it is: a writer costs more. */
+const FEW_ITEMS = 8;
 
 /** Null, one, or a list. */
 export function oneOrMany(item: Action): Action {
@@ -142,41 +151,16 @@ export function pointId(use: (reading: TenantReading, id: PointId) => void): Act
 }
 
 /**
- * A list of numbers, or of lists of numbers: other arrays can be read as a struct. Of a long one upstream reads the numbers, as of
- * `keepVectors`; here it has nothing but what numbers are made of.
+ * A list of numbers, or of lists of numbers: other arrays can be read as a struct. It has nothing but what numbers are made of;
+ * upstream reads the numbers.
  */
 export const numbers: Action = (reading) => {
-  const kind = reading.reader.peek();
+  const { reader } = reading;
+  const kind = reader.peek();
   if (kind !== 'array') throw reading.fault(`invalid type: ${kind}, expected a vector`);
-  const { start, end } = reading.reader.skipVectors();
-  if (!isNumbers(reading.source, start, end))
-    throw reading.fault('invalid type: expected numbers, or lists of numbers');
-  return { kind: 'source', start, end };
+  const span = reader.skipNumbers();
+  if (span) return { kind: 'source', start: span.start, end: span.end };
+  // Says where it is no JSON.
+  reader.skipValue();
+  throw reading.fault('invalid type: expected numbers, or lists of numbers');
 };
-
-const OPEN = 0x5b;
-const CLOSE = 0x5d;
-/** 1 for the bytes of numbers, 2 for what stands between them. */
-const KINDS = new Uint8Array(256);
-for (const char of '0123456789+-.eE') KINDS[char.charCodeAt(0)] = 1;
-for (const char of ', \t\r\n') KINDS[char.charCodeAt(0)] = 2;
-
-/** Of an array whose end is known. */
-function isNumbers(source: Buffer, start: number, end: number): boolean {
-  let depth = 0;
-  let hasNumber = false;
-  let hasList = false;
-  for (let at = start; at < end; at += 1) {
-    const byte = source[at] as number;
-    const kind = KINDS[byte];
-    if (kind === 1) {
-      if (depth === 1) hasNumber = true;
-    } else if (byte === OPEN) {
-      depth += 1;
-      if (depth === 2) hasList = true;
-      else if (depth > 2) return false;
-    } else if (byte === CLOSE) depth -= 1;
-    else if (kind !== 2) return false;
-  }
-  return !(hasNumber && hasList);
-}

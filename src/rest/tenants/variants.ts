@@ -34,11 +34,12 @@ export function oneOf(variants: readonly Variant[], what: string, finish?: Finis
   const forms = variants.map((variant) => ({ ...variant, names: new Set(Object.keys(variant.fields)) }));
   for (const form of forms) judgeForm(form, forms, what);
   const known = membersOf(Object.assign({}, ...variants.map(({ fields }) => fields)));
+  const ofNone = forms.filter(({ required }) => required.length === 0);
+  const byMember = new Map(Array.from(known.keys(), (key) => [key, forms.filter(({ names }) => names.has(key))]));
   return (reading) => {
     const node = readMembers(reading, known);
-    const form = forms.find(
-      ({ required, names }) => required.every((name) => node.has(name)) && node.keys.every((key) => names.has(key)),
-    );
+    const [first] = node.keys;
+    const form = (first === undefined ? ofNone : byMember.get(first))?.find((one) => isOf(one, node));
     if (!form || form.isSure?.(reading, node) === false) throw reading.fault(`expected one form of ${what}`);
     form.finish?.(reading, node);
     finish?.(reading, node);
@@ -48,6 +49,12 @@ export function oneOf(variants: readonly Variant[], what: string, finish?: Finis
 
 interface Form extends Variant {
   readonly names: ReadonlySet<string>;
+}
+
+function isOf({ required, names }: Form, node: JsonObject): boolean {
+  for (const name of required) if (!node.has(name)) return false;
+  for (const key of node.keys) if (!names.has(key)) return false;
+  return true;
 }
 
 function judgeForm(form: Form, forms: readonly Form[], what: string): void {

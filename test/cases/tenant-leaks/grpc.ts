@@ -15,6 +15,7 @@ const byId = (id: object) => ({ nearest: { id } });
 const withPayload = { enable: true };
 const near = { query: dense, limit: '20', withPayload };
 const vectors = { vector: { data: [5, 5] } };
+const twice = { sparse: { indices: [1, 1], values: [1, 2] } };
 const value = (text: string) => ({ stringValue: text });
 const wait = true;
 
@@ -154,6 +155,10 @@ const reads: readonly GrpcLeak[] = [
     },
   ]),
   grpc('ids', 'nearest to a point of the other tenant', ['Query', { query: byId(num(101)), limit: '20' }]),
+  grpc('ids', 'nearest to a point of the other tenant, without a hit', [
+    'Query',
+    { query: byId(num(101)), limit: '0' },
+  ]),
   grpc('ids', 'nearest to a point that does not exist', ['Query', { query: byId(num(101_000)), limit: '20' }]),
   grpc('ids', 'nearest to a UUID of the other tenant', ['Query', { query: byId(uuid), limit: '20' }]),
   grpc('ids', 'the same UUID in braces', ['Query', { query: byId({ uuid: `{${OTHERS}}` }), limit: '20' }]),
@@ -355,6 +360,11 @@ const writes: readonly GrpcLeak[] = [
   ]),
   grpc('vectors', 'of an own point', ['UpdateVectors', { wait, points: [{ id: num(1), vectors }] }]),
   grpc('vectors', 'of the other tenant', ['UpdateVectors', { wait, points: [{ id: num(101), vectors }] }]),
+  grpc('vectors', 'of the other tenant, none at all', ['UpdateVectors', { wait, points: [{ id: num(101) }] }]),
+  grpc('vectors', 'of the other tenant, as a fault', [
+    'UpdateVectors',
+    { wait, points: [{ id: num(101), vectors: { vectors: { vectors: { words: twice } } } }] },
+  ]),
   grpc('vectors', 'of a point that does not exist', [
     'UpdateVectors',
     { wait, points: [{ id: num(101_000), vectors }] },
@@ -491,6 +501,10 @@ const writes: readonly GrpcLeak[] = [
   grpc('batch', 'vectors of the other tenant', [
     'UpdateBatch',
     { wait, operations: [{ updateVectors: { points: [{ id: num(101), vectors }] } }] },
+  ]),
+  grpc('batch', 'no vectors of the other tenant', [
+    'UpdateBatch',
+    { wait, operations: [{ updateVectors: { points: [{ id: num(101) }] } }] },
   ]),
 ];
 

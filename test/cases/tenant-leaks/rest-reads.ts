@@ -171,6 +171,7 @@ export const REST_READS: readonly RestLeak[] = [
     }),
   ),
   rest('ids', 'nearest to a point of the other tenant', post('/query', { query: 101, limit: 20 })),
+  rest('ids', 'nearest to a point of the other tenant, without a hit', post('/query', { query: 101, limit: 0 })),
   rest('ids', 'nearest to a point that does not exist', post('/query', { query: 101_000, limit: 20 })),
   rest('ids', 'nearest to a UUID of the other tenant', post('/query', { query: OTHERS, limit: 20 })),
   rest('ids', 'the same UUID in another form', post('/query', { query: { nearest: `urn:uuid:${OTHERS}` }, limit: 20 })),

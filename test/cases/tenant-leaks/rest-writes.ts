@@ -116,6 +116,9 @@ export const REST_WRITES: readonly RestLeak[] = [
   ),
   rest('vectors', 'of an own point', put({ points: [{ id: 1, vector: [7, 7] }] }, '/vectors')),
   rest('vectors', 'of the other tenant', put({ points: [{ id: 101, vector: [7, 7] }] }, '/vectors')),
+  rest('vectors', 'of the other tenant, none at all', put({ points: [{ id: 101, vector: {} }] }, '/vectors')),
+  rest('vectors', 'of the other tenant, as a fault', put({ points: [{ id: 101, vector: 'x' }] }, '/vectors')),
+  rest('vectors', 'of the other tenant, of a wrong size', put({ points: [{ id: 101, vector: [7] }] }, '/vectors')),
   rest('vectors', 'of a point that does not exist', put({ points: [{ id: 101_000, vector: [7, 7] }] }, '/vectors')),
   rest(
     'vectors',
@@ -123,6 +126,7 @@ export const REST_WRITES: readonly RestLeak[] = [
     put({ points: [{ id: 2, vector: [7, 7] }], update_filter: others.filter }, '/vectors'),
   ),
   rest('vectors', 'delete those of the other tenant', post('/vectors/delete', { points: [101], vector: ['words'] })),
+  rest('vectors', 'delete none of the other tenant', post('/vectors/delete', { points: [101], vector: [] })),
   rest('vectors', 'delete by a filter of everything', post('/vectors/delete', { ...all, vector: ['words'] })),
   rest(
     'vectors',
@@ -235,6 +239,11 @@ export const REST_WRITES: readonly RestLeak[] = [
     'batch',
     'vectors of the other tenant',
     post('/batch', { operations: [{ update_vectors: { points: [{ id: 101, vector: [7, 7] }] } }] }),
+  ),
+  rest(
+    'batch',
+    'no vectors of the other tenant',
+    post('/batch', { operations: [{ update_vectors: { points: [{ id: 101, vector: {} }] } }] }),
   ),
   rest('forms', 'an unknown field of a point', put({ points: [{ ...point(6), owner: 'umbrella' }] }), 'tenant_form'),
   rest('forms', 'an unknown field of a request', post('/delete', { points: [1], everywhere: true }), 'tenant_form'),

@@ -1,6 +1,7 @@
 import t from 'tap';
 import { COLLECTION, INDEXES } from '../support/engine/points.ts';
 import { createCollection } from '../support/fake-qdrant/collections.ts';
+import { isObject, type Json, listOf } from '../support/fake-qdrant/json.ts';
 import { createIndex } from '../support/fake-qdrant/points.ts';
 import { Store } from '../support/fake-qdrant/store.ts';
 import { runs } from '../support/generators/runs.ts';
@@ -74,5 +75,30 @@ t.test('a collection that nothing divides is not', async (t) => {
       const found = await run.catch((error: unknown) => error);
       t.ok(found instanceof ModelDifference, `ids meet: ${colliding}, seed ${seed}`);
     }
+  }
+});
+
+t.test('on a real Qdrant matrices may differ in points of the tenant, and in no others', async (t) => {
+  const REPLACED: readonly { readonly ids: string; readonly id: Json | undefined; readonly differs: boolean }[] = [
+    { ids: 'of another tenant', id: 4_000_000_008, differs: true },
+    { ids: 'of the tenant', id: undefined, differs: false },
+  ];
+  for (const { ids, id, differs } of REPLACED) {
+    const between: Between = (way) => async (operation) => {
+      const reply = await way(operation);
+      if (operation.op !== 'matrix_offsets' || reply.code > 200 || !isObject(reply.answer)) return reply;
+      const [first] = listOf(reply.answer.ids);
+      return { ...reply, answer: { ...reply.answer, ids: first === undefined ? [] : [id ?? first] } };
+    };
+    const outcomes: boolean[] = [];
+    for (let seed = 0; seed < 20; seed += 1) {
+      const run = runSequence(
+        tenants((name) => `shared-${name}`, between),
+        seed,
+        { ...OPTIONS, real: true },
+      );
+      outcomes.push((await run.catch((error: unknown) => error)) instanceof ModelDifference);
+    }
+    t.equal(outcomes.includes(true), differs, `ids ${ids}`);
   }
 });

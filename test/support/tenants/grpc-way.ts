@@ -260,7 +260,7 @@ const READS: Readonly<Record<string, (body: JsonObject) => Call>> = {
   facet: (body) => ({
     method: 'facet',
     schema: q.FacetResponseSchema,
-    fields: { ...filtered(body), ...limited(body), key: textOf(body.key) ?? '' },
+    fields: { ...filtered(body), ...limited(body), key: textOf(body.key) ?? '', exact: body.exact === true },
   }),
   query: (body) => ({
     method: 'query',

@@ -72,8 +72,16 @@ export async function createGrpcListener(options: GrpcListenerOptions): Promise<
   const { scheduler, limits } = options.relay;
   const server = createServer({ noDelay: true });
   const begin = (socket: Socket): void => {
-    options.connections?.accepted(socket);
+    connections?.accepted();
     const guard = guarded(socket);
+    socket.on(
+      'error',
+      guard.entry(() => void socket.destroy()),
+    );
+    socket.on(
+      'close',
+      guard.entry(() => connections?.closed()),
+    );
     const sniffing = { timeoutMs: limits.tls_handshake_timeout_ms, scheduler, faulted: connections?.fault, guard };
     identifyClient(socket, { ...sniffing, proxies: options.proxies, unix: options.unix !== undefined }, () => {
       if (tls) sniffTls(socket, tls.begin, sniffing);

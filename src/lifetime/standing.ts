@@ -12,6 +12,7 @@ export class Standing {
     if (this.#isKnown) return;
     this.#isKnown = true;
     this.#told?.();
+    this.#told = undefined;
   }
 
   /** @param told called once, when a credential is good. Must not throw */

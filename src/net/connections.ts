@@ -77,14 +77,14 @@ export class Connections {
     this.#guard = new Guard({ fail: ignore, cut: ignore }, 'rest_listener', report);
   }
 
-  /** Counts an accepted connection until it closes. */
-  accepted(socket: Socket): void {
+  /** Counts an accepted connection; `closed` follows. */
+  accepted(): void {
     this.#accepted += 1;
     this.#open += 1;
-    const closed = this.#guard.entry(() => {
-      this.#open -= 1;
-    });
-    socket.once('close', closed);
+  }
+
+  closed(): void {
+    this.#open -= 1;
   }
 
   refused(): void {
@@ -104,7 +104,7 @@ export class Connections {
   /** Lists a connection in use until its socket closes. */
   list(client: ClientConnection, socket: Socket): void {
     this.#clients.add(client);
-    socket.once(
+    socket.on(
       'close',
       this.#guard.entry(() => void this.#clients.delete(client)),
     );

@@ -108,7 +108,7 @@ export class IdleRecords {
     const network = clientNetworkOf(clientAddressOf(carrier).address);
     const one = { socket, carrier, network, raw: carrier.bytesRead, content: socket.bytesRead };
     this.#open.add(one);
-    socket.once(
+    socket.on(
       'close',
       guard.entry(() => {
         if (this.#open.delete(one)) this.#weigh(one);
@@ -162,12 +162,14 @@ export class IdleRecords {
     this.#strangers.set(network, (this.#strangers.get(network) ?? 0) + 1);
     const leave = (): void => {
       if (!this.#leave.delete(carrier)) return;
+      carrier.off('close', closed);
       const left = (this.#strangers.get(network) ?? 1) - 1;
       if (left > 0) this.#strangers.set(network, left);
       else this.#strangers.delete(network);
     };
+    const closed = guard.entry(leave);
     this.#leave.set(carrier, leave);
-    carrier.once('close', guard.entry(leave));
+    carrier.on('close', closed);
   }
 
   #end(one: Watched): void {

@@ -31,8 +31,10 @@ export interface SniffOptions {
 export type BeginHandshake = (socket: Socket, guard: Guard) => void;
 
 /**
- * Looks at the first byte of a connection to a TLS port. A handshake goes on in `usual`.
+ * Looks at the first byte of a connection to a TLS port. A handshake goes on in `usual`, and nothing of this is kept with it.
  * Any other byte, as of plain HTTP, gets an error text. A client that sends nothing within `timeoutMs` is disconnected.
+ *
+ * @param socket something listens to its errors
  */
 export function sniffTls(socket: Socket, usual: BeginHandshake, options: SniffOptions): void {
   const { timeoutMs, scheduler, faulted, guard, choose } = options;
@@ -44,8 +46,12 @@ export function sniffTls(socket: Socket, usual: BeginHandshake, options: SniffOp
     socket.allowHalfOpen = false;
     beginHandshake(socket, guard);
   });
-  const begin = (bytes: Buffer): void => {
+  const stop = guard.entry((): void => {
     clearTimeout(timer);
+    socket.off('close', stop);
+  });
+  const begin = (bytes: Buffer): void => {
+    stop();
     socket.unshift(bytes);
     if (scheduler.crowded) scheduler.wait(shake);
     else shake();
@@ -53,12 +59,12 @@ export function sniffTls(socket: Socket, usual: BeginHandshake, options: SniffOp
   const look = guard.entry(() => {
     const first: unknown = socket.read();
     if (!(first instanceof Buffer)) {
-      clearTimeout(timer);
+      stop();
       socket.destroy();
       return;
     }
     if (first[0] !== FIRST_TLS_BYTE) {
-      clearTimeout(timer);
+      stop();
       faulted?.('not_tls');
       socket.end(
         ANSWER,
@@ -96,14 +102,5 @@ export function sniffTls(socket: Socket, usual: BeginHandshake, options: SniffOp
     socket.destroy();
   });
   timer.unref();
-  socket.once(
-    'close',
-    guard.entry(() => clearTimeout(timer)),
-  );
-  socket
-    .on(
-      'error',
-      guard.entry(() => void socket.destroy()),
-    )
-    .once('readable', look);
+  socket.on('close', stop).once('readable', look);
 }

@@ -163,15 +163,18 @@ function createAcceptor(
   return (socket) => {
     const { connections, limits, scheduler } = options;
     sockets.add(socket);
-    connections?.accepted(socket);
+    connections?.accepted();
     const guard = guardOf(options, () => void socket.destroy());
     socket.on(
       'error',
       guard.entry(() => void socket.destroy()),
     );
-    socket.once(
+    socket.on(
       'close',
-      guard.entry(() => void sockets.delete(socket)),
+      guard.entry(() => {
+        sockets.delete(socket);
+        connections?.closed();
+      }),
     );
     const timeoutMs = limits.tls_handshake_timeout_ms;
     const sniffing = { timeoutMs, scheduler, faulted: connections?.fault, guard };

@@ -32,9 +32,9 @@ class Broken extends Connections {
     throw new Error(`broken: ${step}`);
   }
 
-  override accepted(...[socket]: Parameters<Connections['accepted']>): void {
+  override accepted(): void {
     this.#break('accepted');
-    super.accepted(socket);
+    super.accepted();
   }
 
   override failedHandshake(): void {

@@ -59,24 +59,22 @@ export function createTls(
     const cut = (): void => void socket.destroy();
     return new Guard({ fail: cut, cut }, 'rest_listener', report);
   };
-  const secured = (socket: TLSSocket, guard: Guard): void => {
+  const own = new Guard({ fail: ignore, cut: ignore }, 'rest_listener', report);
+  const secured = (socket: TLSSocket): void => {
+    // Node does not end the connection for every error, such as a renegotiation.
     socket.on(
       'error',
-      guard.entry(() => void socket.destroy()),
+      own.entry(() => void socket.destroy()),
     );
     if (asks || bounded.isDue) bounded.done(socket);
-    else idleRecords.add(socket, guard);
+    else idleRecords.add(socket, own);
     socket.disableRenegotiation();
     handshakes?.done(socket, carrierOf(socket));
     toLane(socket);
   };
-  const own = new Guard({ fail: ignore, cut: ignore }, 'rest_listener', report);
   server.on(
     'secureConnection',
-    own.entry((socket: TLSSocket) => {
-      const guard = guardOf(socket);
-      guard.run(() => secured(socket, guard));
-    }),
+    own.entry((socket: TLSSocket) => guardOf(socket).run(() => secured(socket))),
   );
   server.on(
     'tlsClientError',

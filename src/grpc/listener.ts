@@ -3,6 +3,7 @@ import { createServer as createTlsServer, type TLSSocket, type TlsOptions, type 
 import { type ClientTrust, Handshakes } from '../identity/certificates/handshakes.ts';
 import { Guard } from '../lifetime/guard.ts';
 import { HandshakeBudget } from '../limits/handshake-budget.ts';
+import { preferring } from '../net/alpn.ts';
 import { BoundedHandshakes } from '../net/bounded-handshake.ts';
 import { carrierOf, inheritClient } from '../net/client-address.ts';
 import { closeListener } from '../net/close-listener.ts';
@@ -154,7 +155,7 @@ function openTls(
   const { limits } = options.relay;
   const server = createTlsServer({
     ...tls,
-    ALPNProtocols: ['h2'],
+    ALPNCallback: preferring(['h2']),
     handshakeTimeout: limits.tls_handshake_timeout_ms,
   });
   const handshakes = options.clientTrust && new Handshakes(options.clientTrust);

@@ -8,6 +8,7 @@ import {
 import { TLS_PROFILE } from '../../config/tls-profile.ts';
 import type { Handshakes } from '../../identity/certificates/handshakes.ts';
 import { type FaultReport, Guard } from '../../lifetime/guard.ts';
+import { preferring } from '../../net/alpn.ts';
 import { BoundedHandshakes, type HandshakeBounds } from '../../net/bounded-handshake.ts';
 import { carrierOf } from '../../net/client-address.ts';
 import type { IdleRecords } from '../../net/idle-records.ts';
@@ -48,7 +49,7 @@ export function createTls(
 ): { readonly server: TlsServer; readonly begin: BeginHandshake } {
   const server = createTlsServer({
     ...secureContext(tls),
-    ALPNProtocols: ['h2', 'http/1.1'],
+    ALPNCallback: preferring(['h2', 'http/1.1']),
     handshakeTimeout: timeoutMs,
     requestCert: tls.clientCert !== undefined,
     rejectUnauthorized: tls.clientCert === 'required',

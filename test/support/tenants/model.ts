@@ -225,7 +225,7 @@ async function modelled(
 /** The gateway's question has counts and statistics of the points that are there; Qdrant's own may have those of deleted points, too. */
 function ofStoredPoints(operation: TenantOperation): TenantOperation {
   const { op, body } = operation;
-  if (op === 'facet') return { ...operation, body: { ...body, exact: true } };
+  if (op === 'facet') return { ...operation, body: { ...body, filter: body.filter ?? {}, exact: true } };
   if (op !== 'search' || objectOf(body.vector).name !== 'words') return operation;
   return { ...operation, body: { ...body, params: { idf: { corpus: {} } } } };
 }

@@ -1,9 +1,6 @@
-/** Initial number of slots; a power of two. */
-const FIRST_SLOTS = 8;
-
 /**
  * Values by stream id (1 to 2^31-1), for tables whose entries come and go with every call: an open-addressing hash table
- * with linear probing. At most half of its slots are taken; it grows, and never shrinks.
+ * with linear probing. At most half of its slots are taken; their number is a power of two, it grows, and never shrinks.
  *
  * Not a `Map`: V8 gives a `Map` a new backing store after every few deletions, and each old store points to the next one.
  * Once one of them has outlived two collections, all later ones survive each collection with the calls they held, until the
@@ -11,9 +8,9 @@ const FIRST_SLOTS = 8;
  */
 export class StreamMap<T> {
   /** Stream id of each slot; 0 = free. */
-  #ids = new Uint32Array(FIRST_SLOTS);
-  #values: (T | undefined)[] = freeSlots(FIRST_SLOTS);
-  #mask = FIRST_SLOTS - 1;
+  #ids: number[] = [0, 0, 0, 0];
+  #values: (T | undefined)[] = [undefined, undefined, undefined, undefined];
+  #mask = 3;
   #size = 0;
 
   /** Number of entries. */
@@ -87,8 +84,8 @@ export class StreamMap<T> {
   #grow(): void {
     const ids = this.#ids;
     const values = this.#values;
-    this.#ids = new Uint32Array(ids.length * 2);
-    this.#values = freeSlots(ids.length * 2);
+    this.#ids = new Array<number>(ids.length * 2).fill(0);
+    this.#values = new Array<undefined>(ids.length * 2).fill(undefined);
     this.#mask = ids.length * 2 - 1;
     for (const [slot, id] of ids.entries()) {
       if (id === 0) continue;
@@ -97,8 +94,4 @@ export class StreamMap<T> {
       this.#values[to] = values[slot];
     }
   }
-}
-
-function freeSlots(count: number): undefined[] {
-  return new Array<undefined>(count).fill(undefined);
 }

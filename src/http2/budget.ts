@@ -186,12 +186,12 @@ export const HEADS_TOO_LARGE = 'heads of open streams too large';
  * good. A single stream is always taken: the limit of one head is another one.
  */
 export class HeadBudget {
-  readonly #isKnown: () => boolean;
+  readonly #connection: { readonly isKnown: boolean };
   #held = 0;
 
-  /** @param isKnown a credential on the connection was good */
-  constructor(isKnown: () => boolean) {
-    this.#isKnown = isKnown;
+  /** @param connection `isKnown`: a credential on it was good */
+  constructor(connection: { readonly isKnown: boolean }) {
+    this.#connection = connection;
   }
 
   /**
@@ -200,7 +200,7 @@ export class HeadBudget {
    */
   take(streamId: number, bytes: number): void {
     const sum = this.#held + bytes;
-    if (this.#held > 0 && sum > (this.#isKnown() ? KNOWN_BYTES : STRANGER_BYTES)) {
+    if (this.#held > 0 && sum > (this.#connection.isKnown ? KNOWN_BYTES : STRANGER_BYTES)) {
       throw new Http2Fault(ErrorCode.REFUSED_STREAM, streamId, HEADS_TOO_LARGE);
     }
     this.#held = sum;

@@ -8,7 +8,7 @@ import { ClientSettings } from './client-settings.ts';
 import { FrameReader } from './frame-reader.ts';
 import { DEFAULT_MAX_FRAME_SIZE, ErrorCode, type Frame, Http2Fault, type Setting, SettingId } from './frames.ts';
 import { Outbox } from './outbox.ts';
-import { PacedReading, Pause } from './paced-reading.ts';
+import { type ChunkReader, PacedReading, Pause } from './paced-reading.ts';
 import { writeGoaway, writeRstStream, writeSettingsAck } from './write-frames.ts';
 
 /** Milliseconds that a client has to close its connection after GOAWAY. */
@@ -45,10 +45,10 @@ export interface ClientLinkOptions {
  * The client's connection: its socket, from the first byte to GOAWAY and the end, and everything that is sent on it. What the
  * client sends is taken by `ClientFrames`, what it is told of settings by `ClientSettings`. Its mirror is `UpstreamLink`.
  */
-export class ClientLink<H> implements FrameReceiver {
+export class ClientLink<H> implements FrameReceiver, ChunkReader {
   readonly outbox = new Outbox();
   /** The heads of the open streams. */
-  readonly heads = new HeadBudget(() => this.isKnown);
+  readonly heads = new HeadBudget(this);
   readonly socket: Socket;
   readonly reading: PacedReading;
   readonly #events: ClientEvents<H>;
@@ -90,7 +90,7 @@ export class ClientLink<H> implements FrameReceiver {
     const blocks = { headerBytes: limits.header_bytes, headerCount: limits.header_count + (options.uncounted ?? 0) };
     this.#frames = new ClientFrames(this, events, this.#settings, { blocks, clock, scheduler, callCost });
     this.#budget = new FrameBudget(this.#openedAt);
-    this.reading = new PacedReading(socket, scheduler, guard, (chunk) => this.#readBurst(chunk));
+    this.reading = new PacedReading(socket, scheduler, guard, this);
     socket.setNoDelay(true);
     socket.on(
       'data',
@@ -250,7 +250,7 @@ export class ClientLink<H> implements FrameReceiver {
   }
 
   /** The burst goes on until all of its bytes have been read, whatever that takes of turns. */
-  #readBurst(chunk: Buffer): void {
+  read(chunk: Buffer): void {
     this.#inBurst = true;
     const taken = this.#reader.push(chunk, this.#onFrame);
     if (this.closing) return;

@@ -3,24 +3,26 @@ const ENDED_KEPT = 2048;
 
 /** Streams that the gateway reset before the client ended them: their frames may have crossed the reset. */
 export class EndedStreams {
-  readonly #ids = new Set<number>();
+  /** Made for the first one: most connections have none. */
+  #ids: Set<number> | undefined;
 
   /** Ignores late frames of this stream, up to its end. */
   add(streamId: number): void {
-    this.#ids.add(streamId);
-    if (this.#ids.size <= ENDED_KEPT) return;
-    for (const oldest of this.#ids) {
-      this.#ids.delete(oldest);
+    this.#ids ??= new Set();
+    const ids = this.#ids.add(streamId);
+    if (ids.size <= ENDED_KEPT) return;
+    for (const oldest of ids) {
+      ids.delete(oldest);
       return;
     }
   }
 
   /** The client has ended the stream. */
   delete(streamId: number): void {
-    this.#ids.delete(streamId);
+    this.#ids?.delete(streamId);
   }
 
   has(streamId: number): boolean {
-    return this.#ids.has(streamId);
+    return this.#ids?.has(streamId) ?? false;
   }
 }

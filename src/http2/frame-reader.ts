@@ -31,7 +31,8 @@ export type OnFrame = (frame: Frame) => void;
  */
 export class FrameReader {
   readonly #frame = new Frame();
-  readonly #head = Buffer.alloc(FRAME_HEADER_BYTES);
+  /** A frame header across chunks, once there was one: few connections ever have one. */
+  #head: Buffer | undefined;
   #headBytes = 0;
   /** The chunk in which a DATA frame begins whose other piece is to come, and where. */
   #lead: Buffer | undefined;
@@ -143,6 +144,7 @@ export class FrameReader {
     let at = start;
     if (this.#partial === undefined) {
       if (this.#headBytes === 0) this.#begun += 1;
+      this.#head ??= Buffer.alloc(FRAME_HEADER_BYTES);
       const copied = chunk.copy(this.#head, this.#headBytes, at);
       at += copied;
       this.#headBytes += copied;

@@ -9,6 +9,12 @@ import { SLOW_MS } from './budget.ts';
  */
 export const Pause = { TURN: 1, UPSTREAM: 2, OWN: 4, FLOOD: 8 } as const;
 
+/** Reads what a client sends. */
+export interface ChunkReader {
+  /** Takes bytes, and calls `postpone` with the unread rest. */
+  read(chunk: Buffer): void;
+}
+
 /**
  * Reads the socket of one client in order, scheduled with all others, while there is no reason to pause. The only place
  * that pauses and resumes that socket.
@@ -17,8 +23,9 @@ export class PacedReading {
   readonly #socket: Socket;
   readonly #scheduler: WorkScheduler;
   readonly #guard: Guard;
-  readonly #read: (chunk: Buffer) => void;
-  readonly #resume: () => void;
+  readonly #reader: ChunkReader;
+  /** Made for the first turn: most connections wait for none. */
+  #resume: (() => void) | undefined;
   /** Bytes that wait for this connection's turn. */
   #unread: Buffer[] = [];
   /** True = delayed by `slowDown`. */
@@ -26,20 +33,18 @@ export class PacedReading {
   #pauses = 0;
   #stopped = false;
 
-  /** @param read takes bytes, and calls `postpone` with the unread rest */
-  constructor(socket: Socket, scheduler: WorkScheduler, guard: Guard, read: (chunk: Buffer) => void) {
+  constructor(socket: Socket, scheduler: WorkScheduler, guard: Guard, reader: ChunkReader) {
     this.#socket = socket;
     this.#scheduler = scheduler;
     this.#guard = guard;
-    this.#read = read;
-    this.#resume = guard.entry(() => this.#continue());
+    this.#reader = reader;
   }
 
   /** Takes bytes of the socket. INVARIANT: bytes are read in order. */
   receive(chunk: Buffer): void {
     if (this.#stopped) return;
     if (this.#unread.length > 0 || this.#slowed || this.#scheduler.crowded) this.postpone(chunk);
-    else this.#read(chunk);
+    else this.#reader.read(chunk);
   }
 
   /** Keeps bytes until this connection's turn. */
@@ -47,6 +52,7 @@ export class PacedReading {
     this.#unread.push(chunk);
     if (this.#unread.length > 1) return;
     this.pause(Pause.TURN);
+    this.#resume ??= this.#guard.entry(() => this.#continue());
     // A client that cancels that many calls can be delayed.
     if (this.#slowed) this.#guard.after(SLOW_MS, this.#resume);
     else this.#scheduler.wait(this.#resume);
@@ -87,6 +93,6 @@ export class PacedReading {
     this.#unread = [];
     if (!first || this.#stopped) return;
     this.resume(Pause.TURN);
-    this.#read(more.length > 0 ? Buffer.concat([first, ...more]) : first);
+    this.#reader.read(more.length > 0 ? Buffer.concat([first, ...more]) : first);
   }
 }

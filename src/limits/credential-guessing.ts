@@ -8,10 +8,11 @@ const RATE: Rate = { everyMs: 20, ahead: 50, longestMs: 1000 };
  * processor time from other clients. A valid credential on the same connection is not delayed. `RefusalPacing.guessed` asks it.
  */
 export class CredentialGuessing {
-  readonly #spacing = new Spacing(RATE);
+  #spacing: Spacing | undefined;
 
   /** Counts one refusal at `now` (ms). Returns the delay of its answer in milliseconds. */
   refused(now: number): number {
+    this.#spacing ??= new Spacing(RATE);
     return this.#spacing.next(now);
   }
 }

@@ -59,8 +59,8 @@ t.test('a call that is young and unanswered is dearer to give up', async (t) => 
 });
 
 t.test('heads of a connection have room together, and one alone always has', async (t) => {
-  let known = false;
-  const heads = new HeadBudget(() => known);
+  const connection = { isKnown: false };
+  const heads = new HeadBudget(connection);
   const taken = (bytes: number): boolean => {
     try {
       heads.take(1, bytes);
@@ -72,7 +72,7 @@ t.test('heads of a connection have room together, and one alone always has', asy
   };
   t.equal(taken(262_144), true, 'a stranger has 256 KiB');
   t.equal(taken(1), false, 'and not a byte more');
-  known = true;
+  connection.isKnown = true;
   t.equal(taken(2_097_152 - 262_144), true, 'a known caller has 2 MiB');
   t.equal(taken(1), false);
   heads.give(262_144);

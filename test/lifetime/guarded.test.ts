@@ -44,6 +44,16 @@ const TRIED: readonly (readonly [name: string, text: string, found: readonly str
     ["a.ts: .on('', this.#onEnd)"],
   ],
   ['a field made by the constructor', `this.#onEnd = guard.entry(() => 1); s.on('end', this.#onEnd);`, []],
+  [
+    'a field made when it is first needed',
+    `class A { #go: (() => void) | undefined; x() { this.#go ??= this.#guard.entry(() => 1); scheduler.wait(this.#go); } }`,
+    [],
+  ],
+  [
+    'a field made so without a guard',
+    `class A { #go: (() => void) | undefined; x() { this.#go ??= () => f(); scheduler.wait(this.#go); } }`,
+    ['a.ts: scheduler.wait(this.#go)'],
+  ],
   ['a constant that is an entry', `const go = guard.entry(() => 1); s.once('a', go);`, []],
   ['a constant that is none', `const go = (): void => f(); s.once('a', go);`, ["a.ts: .once('', go)"]],
   ['a timer', `setTimeout(() => end(), 5);`, ['a.ts: setTimeout(() => end(), 5)']],

@@ -107,7 +107,7 @@ function isGuarded(code: string, callback: string): boolean {
   if (!/^[\w.#]+$/.test(text)) return false;
   const name = text.replaceAll('.', String.raw`\.`);
   const own = text.startsWith('this.') ? `(?:${name}|(?<![.\\w])${text.slice(5)})` : `(?<![.\\w#])${name}`;
-  const made = new RegExp(`${own}\\s*(?::[^=;]*(?:=>[^=;]*)?)?=\\s*([^;]*)`, 'g');
+  const made = new RegExp(`${own}\\s*(?::[^=;]*(?:=>[^=;]*)?)?(?:\\?\\?)?=\\s*([^;]*)`, 'g');
   const values = [...code.matchAll(made)]
     .map(([, value = '']) => value.trim())
     .filter((value) => !value.startsWith('>'));

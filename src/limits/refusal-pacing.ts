@@ -17,6 +17,14 @@ export interface PacedCaller {
   readonly subject: string | undefined;
 }
 
+/** A connection with several requests at once. */
+interface SharedConnection {
+  /** Streams that it may have open. */
+  readonly maxStreams: number;
+  /** Does not read it for a moment. */
+  slowDown(): void;
+}
+
 /**
  * The refusals that wait on one connection with several requests at once. They have at most half of its streams, so that
  * other callers of the connection, behind a proxy, always find one.
@@ -24,17 +32,14 @@ export interface PacedCaller {
 export class RefusalSlots {
   /** The wrong credentials of the connection. */
   readonly guesses = new CredentialGuessing();
-  readonly #mostStreams: () => number;
-  readonly #slowDown: () => void;
+  readonly #connection: SharedConnection;
   #held = 0;
   #last: PacedCaller | undefined;
   #seenAt = Number.NEGATIVE_INFINITY;
   #sharedAt = Number.NEGATIVE_INFINITY;
 
-  /** @param mostStreams streams that the connection may have open @param slowDown does not read the connection for a moment */
-  constructor(mostStreams: () => number, slowDown: () => void) {
-    this.#mostStreams = mostStreams;
-    this.#slowDown = slowDown;
+  constructor(connection: SharedConnection) {
+    this.#connection = connection;
   }
 
   /** Refusals that wait. */
@@ -57,8 +62,8 @@ export class RefusalSlots {
    * @param isKnown the caller is known, and alone if no other one was seen; next to a stranger every caller is another one
    */
   take(now: number, isKnown: boolean): boolean {
-    if (this.#held >= this.#mostStreams() * STREAMS_SHARE) {
-      if (now - (isKnown ? this.#sharedAt : this.#seenAt) >= SHARED_MS) this.#slowDown();
+    if (this.#held >= this.#connection.maxStreams * STREAMS_SHARE) {
+      if (now - (isKnown ? this.#sharedAt : this.#seenAt) >= SHARED_MS) this.#connection.slowDown();
       return false;
     }
     this.#held += 1;

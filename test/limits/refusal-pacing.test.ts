@@ -99,12 +99,12 @@ t.test(
   async (t) => {
     let slowed = 0;
     const { clock, pacing } = arena();
-    const refusalSlots = new RefusalSlots(
-      () => 100,
-      () => {
+    const refusalSlots = new RefusalSlots({
+      maxStreams: 100,
+      slowDown() {
         slowed += 1;
       },
-    );
+    });
     const guess = () => {
       const exchange = { principal: undefined, guesses: refusalSlots.guesses, refusalSlots };
       const delay = pacing.guessed(exchange);
@@ -131,12 +131,12 @@ t.test(
 t.test('waiting refusals have at most half of the streams of a connection', async (t) => {
   let slowed = 0;
   const { clock, pacing, refuse } = arena();
-  const refusalSlots = new RefusalSlots(
-    () => 100,
-    () => {
+  const refusalSlots = new RefusalSlots({
+    maxStreams: 100,
+    slowDown() {
       slowed += 1;
     },
-  );
+  });
   refusalSlots.seen(GOOD, 0);
   many(200, refuse);
   const all = many(60, () => refuse(GOOD, { refusalSlots }));
@@ -197,13 +197,7 @@ t.test('whatever comes: no refusal is lost or told twice, none before its time, 
     const { clock, pacing, refuse } = arena();
     const callers = [GOOD, TEAM];
     // Two connections of HTTP/2, and one request on each of many connections of HTTP/1.1.
-    const connections = [0, 1].map(
-      () =>
-        new RefusalSlots(
-          () => STREAMS,
-          () => undefined,
-        ),
-    );
+    const connections = [0, 1].map(() => new RefusalSlots({ maxStreams: STREAMS, slowDown: () => undefined }));
     const all: (ReturnType<typeof refuse> & { readonly at: number; left: boolean; seen: boolean })[] = [];
     let reloaded = false;
     const look = (): boolean =>

@@ -76,10 +76,7 @@ export class Calls implements GrpcSteps, OpenCalls {
     this.#guard = guard;
     this.#options = options;
     const { client, heads, window, streamWindows } = core;
-    this.refusalSlots = new RefusalSlots(
-      () => client.maxStreams,
-      () => client.slowDown(),
-    );
+    this.refusalSlots = new RefusalSlots(client);
     this.#answers = new LocalAnswers(client.outbox, heads, window, streamWindows, options.clock);
     this.#endedAt = options.clock();
   }

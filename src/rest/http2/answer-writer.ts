@@ -23,11 +23,17 @@ export const INITIAL_WINDOW = 65_535;
 const STREAM_BYTES = 65_536;
 const MOST_AT_ONCE = 262_144;
 
+/** The connection whose answers are written. */
+export interface AnswersOwner {
+  /** Called behind each flush. */
+  flushed(): void;
+}
+
 /** Writes the answers of one connection within its client's windows, all streams in turn. */
 export class AnswerWriter {
   readonly #client: ClientLink<unknown>;
   readonly #guard: Guard;
-  readonly #flushed: () => void;
+  readonly #owner: AnswersOwner;
   readonly #outbox: Outbox;
   readonly #heads: ClientHeads;
   #window = INITIAL_WINDOW;
@@ -38,11 +44,11 @@ export class AnswerWriter {
   /** A flush has been asked for. */
   #due = false;
 
-  /** @param guard of the connection @param flushed called behind each flush */
-  constructor(client: ClientLink<unknown>, guard: Guard, flushed: () => void) {
+  /** @param guard of the connection */
+  constructor(client: ClientLink<unknown>, guard: Guard, owner: AnswersOwner) {
     this.#client = client;
     this.#guard = guard;
-    this.#flushed = flushed;
+    this.#owner = owner;
     this.#outbox = client.outbox;
     this.#heads = new ClientHeads(client.outbox);
   }
@@ -176,13 +182,11 @@ export class AnswerWriter {
   flushSoon(): void {
     if (this.#due || this.#flushing || this.#client.inBurst) return;
     this.#due = true;
-    this.#guard.soon(this.#flushDue);
+    this.#guard.soon(() => {
+      this.#due = false;
+      this.flush();
+    });
   }
-
-  readonly #flushDue = (): void => {
-    this.#due = false;
-    this.flush();
-  };
 
   /** Sends what waits. INVARIANT: a client that does not take what it is sent is not read. */
   flush(): void {
@@ -194,7 +198,7 @@ export class AnswerWriter {
     if (this.#client.outbox.congested) this.#client.reading.pause(Pause.OWN);
     else this.#client.reading.resume(Pause.OWN);
     if (more) this.flushSoon();
-    this.#flushed();
+    this.#owner.flushed();
   }
 
   #frame(streamId: number, size: number, ends: boolean): void {

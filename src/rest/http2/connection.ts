@@ -8,11 +8,11 @@ import { ErrorCode, type Frame, Http2Fault, type Setting, SettingId } from '../.
 import type { RequestBlock } from '../../http2/request-blocks.ts';
 import { StreamMap } from '../../http2/stream-map.ts';
 import { CredentialMemo } from '../../identity/credential-memo.ts';
-import { Guard } from '../../lifetime/guard.ts';
+import { Guard, type GuardedOwner } from '../../lifetime/guard.ts';
 import { RefusalSlots } from '../../limits/refusal-pacing.ts';
 import { Cost } from '../../limits/work-scheduler.ts';
 import type { ClientFault, CountedClient } from '../../net/connections.ts';
-import { AnswerWriter } from './answer-writer.ts';
+import { type AnswersOwner, AnswerWriter } from './answer-writer.ts';
 import type { Http2Context, ServedConnection } from './context.ts';
 import { IncomingBodies, malformed, takeTrailers } from './incoming-bodies.ts';
 import { type Http2Head, readHttp2Head } from './request-head.ts';
@@ -35,7 +35,9 @@ const GOING_ON_SHARE = 0.25;
  * INVARIANT: everything Node calls enters through the guard. An `Http2Fault` is the client's and ends the connection as such;
  * any other exception answers what is open with 500 and ends it.
  */
-export class Http2Connection implements ClientEvents<Http2Head>, StreamConnection, ServedConnection {
+export class Http2Connection
+  implements ClientEvents<Http2Head>, GuardedOwner, AnswersOwner, StreamConnection, ServedConnection
+{
   readonly socket: Socket;
   readonly client: ClientLink<Http2Head>;
   readonly #context: Http2Context;
@@ -45,15 +47,12 @@ export class Http2Connection implements ClientEvents<Http2Head>, StreamConnectio
   readonly #writer: AnswerWriter;
   readonly memo = new CredentialMemo();
   readonly places: UpstreamPlaces;
-  readonly refusalSlots = new RefusalSlots(
-    () => this.client.maxStreams,
-    () => this.client.slowDown(),
-  );
+  readonly refusalSlots: RefusalSlots;
   readonly #departure: Departure;
   readonly #streams = new StreamMap<Http2Stream>();
   readonly #ended = new EndedStreams();
   /** Answered streams whose clients have not ended their bodies, the oldest first. */
-  readonly #goingOn = new Set<Http2Stream>();
+  #goingOn: Set<Http2Stream> | undefined;
   readonly #bodies: IncomingBodies;
   #activeAt: number;
 
@@ -70,21 +69,17 @@ export class Http2Connection implements ClientEvents<Http2Head>, StreamConnectio
     this.#counted = counted;
     this.#closed = closed;
     this.#activeAt = context.clock.now;
-    const { fault } = context.options.parts;
-    const report = (error: unknown): void => {
-      if (!(error instanceof Http2Fault)) fault(error, undefined, 'rest_http2');
-    };
-    const owner = { fail: (error: unknown) => this.#fail(error), cut: () => void socket.destroy() };
-    this.guard = new Guard(owner, 'rest_http2', report);
+    this.guard = new Guard(this, 'rest_http2', context.report);
     this.client = new ClientLink(socket, context.options.limits, this, this.guard, {
-      clock: () => context.clock.now,
+      clock: context.clock.read,
       scheduler: context.scheduler,
       callCost: Cost.HTTP2_REQUEST,
       uncounted: PSEUDO_HEADERS,
       settings: [],
     });
-    this.#departure = new Departure(this.client, () => context.clock.now);
-    this.#writer = new AnswerWriter(this.client, this.guard, () => this.#closeIfDone());
+    this.refusalSlots = new RefusalSlots(this.client);
+    this.#departure = new Departure(this.client, context.clock.read);
+    this.#writer = new AnswerWriter(this.client, this.guard, this);
     this.#bodies = new IncomingBodies(this.client, this.#ended, context);
     socket.on(
       'drain',
@@ -130,7 +125,7 @@ export class Http2Connection implements ClientEvents<Http2Head>, StreamConnectio
     });
   }
 
-  #fail(error: unknown): void {
+  fail(error: unknown): void {
     if (error instanceof Http2Fault) {
       this.client.fail(error.code, error.reason, faultOf(error));
       return;
@@ -138,6 +133,10 @@ export class Http2Connection implements ClientEvents<Http2Head>, StreamConnectio
     for (const stream of this.#streams.values()) stream.fail();
     this.#writer.pump();
     this.client.fail(ErrorCode.INTERNAL_ERROR, 'internal error');
+  }
+
+  cut(): void {
+    this.socket.destroy();
   }
 
   clientHeaders(streamId: number, block: RequestBlock<Http2Head>, fresh: boolean, endStream: boolean): void {
@@ -293,14 +292,15 @@ export class Http2Connection implements ClientEvents<Http2Head>, StreamConnectio
   /** Other requests of the connection find a place: of answered ones whose bodies go on, the oldest ends (RFC 9113 section 8.1). */
   #bodyGoesOn(stream: Http2Stream): void {
     if (stream.closed) return;
-    this.#goingOn.add(stream);
-    const [oldest] = this.#goingOn;
-    if (this.#goingOn.size > this.client.maxStreams * GOING_ON_SHARE) oldest?.reset(ErrorCode.NO_ERROR);
+    this.#goingOn ??= new Set();
+    const goingOn = this.#goingOn.add(stream);
+    const [oldest] = goingOn;
+    if (goingOn.size > this.client.maxStreams * GOING_ON_SHARE) oldest?.reset(ErrorCode.NO_ERROR);
   }
 
   #close(stream: Http2Stream, whole: boolean): void {
     if (!this.#streams.delete(stream.id)) return;
-    this.#goingOn.delete(stream);
+    this.#goingOn?.delete(stream);
     this.#activeAt = this.now;
     this.client.heads.give(stream.headBytes);
     this.#counted?.ended();
@@ -318,7 +318,7 @@ export class Http2Connection implements ClientEvents<Http2Head>, StreamConnectio
     if (this.#departure.leave()) this.#writer.flushSoon();
   }
 
-  #closeIfDone(): void {
+  flushed(): void {
     if (this.#departure.isLeaving && this.#streams.size === 0) this.client.close();
   }
 }

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { Http2Fault } from '../../http2/frames.ts';
 import { Guard } from '../../lifetime/guard.ts';
 import { Cost } from '../../limits/work-scheduler.ts';
 import type { CountedClient } from '../../net/connections.ts';
@@ -63,7 +64,7 @@ export function createHttp2Connections(options: Http2Options): Http2Connections 
     options.options.parts.fault(error, undefined, place),
   );
   const { lane, relay, now = monotonic } = options;
-  const clock = { now: now(), date: new Date().toUTCString() };
+  const clock = { now: now(), read: (): number => clock.now, date: new Date().toUTCString() };
   const plain =
     relay &&
     createPlainRequests({
@@ -85,6 +86,9 @@ export function createHttp2Connections(options: Http2Options): Http2Connections 
     });
   };
   const context: Http2Context = {
+    report(error) {
+      if (!(error instanceof Http2Fault)) options.options.parts.fault(error, undefined, 'rest_http2');
+    },
     options: options.options,
     scheduler,
     clock,

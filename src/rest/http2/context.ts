@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { CredentialMemo } from '../../identity/credential-memo.ts';
+import type { FaultReport } from '../../lifetime/guard.ts';
 import type { WorkScheduler } from '../../limits/work-scheduler.ts';
 import type { LaneOptions } from '../options.ts';
 import type { Http2Stream } from './stream.ts';
@@ -8,6 +9,8 @@ import type { WindowBudget } from './window-budget.ts';
 
 /** The shared state of one listener's HTTP/2 connections. */
 export interface Http2Context {
+  /** Tells of faults of ours. */
+  readonly report: FaultReport;
   readonly options: Pick<LaneOptions, 'parts' | 'limits' | 'connections' | 'nodes'>;
   /** Of the thread, shared by all connections. */
   readonly scheduler: WorkScheduler;
@@ -33,6 +36,7 @@ export interface ServedConnection {
 export interface Http2Clock {
   /** Milliseconds. */
   readonly now: number;
+  readonly read: () => number;
   /** The same as a `date` header has it. */
   readonly date: string;
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer as createTcpServer, type Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { type ClientTrust, Handshakes } from '../identity/certificates/handshakes.ts';
-import { Guard } from '../lifetime/guard.ts';
+import { type FaultReport, Guard } from '../lifetime/guard.ts';
 import { HandshakeBudget } from '../limits/handshake-budget.ts';
 import { inheritClient } from '../net/client-address.ts';
 import { closeListener } from '../net/close-listener.ts';
@@ -76,6 +76,7 @@ export async function createRestListener(options: RestListenerOptions): Promise<
   const transports = await createTransports(options);
   const sockets = new Set<Socket>();
   const guard = listenerGuard(options);
+  const report = reportTo(options);
   const tcp = createTcpServer({ noDelay: true, keepAlive: true, allowHalfOpen: true });
   const idleRecords = new IdleRecords(() => performance.now(), options.connections?.fault);
   const tls = options.tls
@@ -90,7 +91,7 @@ export async function createRestListener(options: RestListenerOptions): Promise<
         },
         toLane: transports.take,
         idleRecords,
-        report: reportTo(options),
+        report,
         handshakes: options.clientTrust && new Handshakes(options.clientTrust),
       })
     : undefined;
@@ -98,7 +99,10 @@ export async function createRestListener(options: RestListenerOptions): Promise<
   const take = createAcceptor(options, { sockets, begin: tls?.begin, choose, toTransport: transports.take });
   tcp.on(
     'connection',
-    guard.entry((socket: Socket) => guardOf(options, () => void socket.destroy()).run(() => take(socket))),
+    guard.entry((socket: Socket) => {
+      const own = guardOf(report, () => void socket.destroy());
+      own.run(() => take(socket, own));
+    }),
   );
   tcp.maxConnections = options.limits.max_connections;
   tcp.on(
@@ -159,12 +163,19 @@ interface Accepting {
 function createAcceptor(
   options: RestListenerOptions,
   { sockets, begin, choose, toTransport }: Accepting,
-): (socket: Socket) => void {
-  return (socket) => {
-    const { connections, limits, scheduler } = options;
+): (socket: Socket, guard: Guard) => void {
+  const { connections, limits, scheduler } = options;
+  const timeoutMs = limits.tls_handshake_timeout_ms;
+  const passOn = (socket: Socket, guard: Guard): void => {
+    const sniffing = { timeoutMs, scheduler, faulted: connections?.fault, guard };
+    identifyClient(socket, { ...sniffing, proxies: options.proxies, unix: options.unix !== undefined }, () => {
+      if (begin) sniffTls(socket, begin, { ...sniffing, choose: choose?.() });
+      else toTransport(socket);
+    });
+  };
+  return (socket, guard) => {
     sockets.add(socket);
     connections?.accepted();
-    const guard = guardOf(options, () => void socket.destroy());
     socket.on(
       'error',
       guard.entry(() => void socket.destroy()),
@@ -176,12 +187,7 @@ function createAcceptor(
         connections?.closed();
       }),
     );
-    const timeoutMs = limits.tls_handshake_timeout_ms;
-    const sniffing = { timeoutMs, scheduler, faulted: connections?.fault, guard };
-    identifyClient(socket, { ...sniffing, proxies: options.proxies, unix: options.unix !== undefined }, () => {
-      if (begin) sniffTls(socket, begin, { ...sniffing, choose: choose?.() });
-      else toTransport(socket);
-    });
+    passOn(socket, guard);
   };
 }
 
@@ -258,9 +264,10 @@ async function openHttp1(options: RestListenerOptions, lane: RestLane, clients: 
   const server = createHttp1(options);
   const fastify = await createFastifyLane(options, lane, server);
   const guard = listenerGuard(options);
+  const report = reportTo(options);
   const answers = new AnswerWatch(options.limits.stream_idle_timeout_ms, guard, () => performance.now());
   serveWith(server, guard, (request, response) => {
-    const own = guardOf(options, () => void response.destroy());
+    const own = guardOf(report, () => void response.destroy());
     own.run(() => {
       clients.begun(request, response, own);
       answers.add(request, response);
@@ -277,7 +284,7 @@ async function openHttp1(options: RestListenerOptions, lane: RestLane, clients: 
       openGate(socket, () => server.emit('connection', socket), {
         maxHeadBytes: options.limits.header_bytes,
         scheduler: options.scheduler,
-        report: reportTo(options),
+        report,
       }),
     closeIdle: () => server.closeIdleConnections(),
     async close() {
@@ -304,8 +311,8 @@ function listenerGuard(options: RestListenerOptions): Guard {
 }
 
 /** For what belongs to one connection or answer: an exception ends it. */
-function guardOf(options: RestListenerOptions, end: () => void): Guard {
-  return new Guard({ fail: end, cut: end }, 'rest_listener', reportTo(options));
+function guardOf(report: FaultReport, end: () => void): Guard {
+  return new Guard({ fail: end, cut: end }, 'rest_listener', report);
 }
 
 /** Counts requests of the server transport for the connection they came on. */

@@ -388,6 +388,8 @@ const RULES: readonly Rule[] = [
           'config/sections/acme-rules.ts',
           'grpc/listener.ts',
           'net/addresses.ts',
+          'net/tls/reading.ts',
+          'net/tls/read-all.ts',
           'net/unix-path.ts',
           'config/proxy-rules.ts',
         ],

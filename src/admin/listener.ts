@@ -6,7 +6,7 @@ import type { Console } from '../console/server/console.ts';
 import { isConsoleTarget } from '../exchange/console-request.ts';
 import { HandshakeBudget } from '../limits/handshake-budget.ts';
 import { WorkScheduler } from '../limits/work-scheduler.ts';
-import { countAll } from '../net/count-all.ts';
+import { readAllTls } from '../net/tls/read-all.ts';
 import { LIFT_REFUSALS } from '../observability/asked-change.ts';
 import type { MetricsPage } from '../observability/metrics/page.ts';
 import type { Lifted, RevocationReport, Revoked } from '../revocation/report.ts';
@@ -80,7 +80,7 @@ const REQUESTS_PER_CONNECTION = 100;
 /** Opens the admin port. Rejects if the port is not available. */
 export async function createAdminListener(options: AdminListenerOptions): Promise<AdminListener> {
   const app = createApp(options);
-  countHandshakes(app, options);
+  readConnections(app, options);
   const connections = new AdmittedConnections(MAX_CONNECTIONS);
   app.server.on('connection', (socket: Socket) => connections.admit(socket));
   app.server.headersTimeout = HEAD_TIMEOUT_MS;
@@ -117,17 +117,17 @@ export async function createAdminListener(options: AdminListenerOptions): Promis
   };
 }
 
-/** A port with few requests: what a stranger does below TLS is counted on each connection. */
-function countHandshakes({ server }: FastifyInstance, { tls, source }: AdminListenerOptions): void {
+function readConnections({ server }: FastifyInstance, { tls, source }: AdminListenerOptions): void {
   if (!tls) return;
   const bounds = {
+    timeoutMs: HEAD_TIMEOUT_MS,
     maxBytes: MAX_HANDSHAKE,
     budget: new HandshakeBudget(),
     now: () => performance.now(),
     faulted: () => source.refused(),
     scheduler: new WorkScheduler(source.fault),
   };
-  countAll(server, bounds, source.fault);
+  readAllTls(server, bounds, source.fault);
 }
 
 function createApp({ tls }: AdminListenerOptions): FastifyInstance {
@@ -145,7 +145,7 @@ function createApp({ tls }: AdminListenerOptions): FastifyInstance {
   if (!tls) return writing(fastify({ ...settings, http }));
   const app: unknown = fastify({
     ...settings,
-    https: { ...tls, ...http, handshakeTimeout: HEAD_TIMEOUT_MS, ALPNProtocols: ['http/1.1'] },
+    https: { ...tls, ...http, ALPNProtocols: ['http/1.1'] },
   });
   return writing(app as FastifyInstance); // the same methods, over a TLS server
 }

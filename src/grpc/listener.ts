@@ -3,14 +3,13 @@ import { createServer as createTlsServer, type TLSSocket, type TlsOptions, type 
 import { type ClientTrust, Handshakes } from '../identity/certificates/handshakes.ts';
 import { Guard } from '../lifetime/guard.ts';
 import { HandshakeBudget } from '../limits/handshake-budget.ts';
-import { preferring } from '../net/alpn.ts';
-import { BoundedHandshakes } from '../net/bounded-handshake.ts';
 import { carrierOf, inheritClient } from '../net/client-address.ts';
 import { closeListener } from '../net/close-listener.ts';
 import { type ClientConnection, type Connections, tlsVersion } from '../net/connections.ts';
 import { identifyClient, type ProxiesInFront } from '../net/identify-client.ts';
-import { IdleRecords } from '../net/idle-records.ts';
 import { type ListenAt, openListener } from '../net/open-listener.ts';
+import { preferring } from '../net/tls/alpn.ts';
+import { readingTls } from '../net/tls/reading.ts';
 import { type BeginHandshake, sniffTls } from '../net/tls-sniff.ts';
 import type { GrpcRelayOptions } from './relay/options.ts';
 import { GrpcRelay } from './relay/relay.ts';
@@ -68,8 +67,7 @@ export async function createGrpcListener(options: GrpcListenerOptions): Promise<
       relays.add(one);
       options.connections?.list(clientOf(one, socket), socket);
     });
-  const idleRecords = new IdleRecords(() => performance.now(), connections?.fault);
-  const tls = options.tls ? openTls(options, options.tls, { guard: own, accept, idleRecords }) : undefined;
+  const tls = options.tls ? openTls(options, options.tls, { guard: own, accept }) : undefined;
   const { scheduler, limits } = options.relay;
   const server = createServer({ noDelay: true });
   const begin = (socket: Socket): void => {
@@ -109,7 +107,6 @@ export async function createGrpcListener(options: GrpcListenerOptions): Promise<
     for (const one of relays) one.tick(now);
   });
   ticker.unref();
-  const watching = tls && idleRecords.begin(own);
   return {
     address,
     setSecureContext: (context) => tls?.server.setSecureContext(context),
@@ -120,7 +117,6 @@ export async function createGrpcListener(options: GrpcListenerOptions): Promise<
     async close(graceMs) {
       await drain(server, options.shared, relays, graceMs, own);
       clearInterval(ticker);
-      clearInterval(watching);
     },
   };
 }
@@ -144,35 +140,30 @@ interface Opening {
   /** Of the listener. */
   readonly guard: Guard;
   readonly accept: (socket: Socket) => void;
-  readonly idleRecords: IdleRecords;
 }
 
 function openTls(
   options: GrpcListenerOptions,
   tls: TlsOptions,
-  { guard, accept, idleRecords }: Opening,
+  { guard, accept }: Opening,
 ): { readonly server: TlsServer; readonly begin: BeginHandshake } {
   const { limits } = options.relay;
   const server = createTlsServer({
     ...tls,
     ALPNCallback: preferring(['h2']),
-    handshakeTimeout: limits.tls_handshake_timeout_ms,
   });
   const handshakes = options.clientTrust && new Handshakes(options.clientTrust);
   const bounds = {
+    timeoutMs: limits.tls_handshake_timeout_ms,
     maxBytes: limits.tls_handshake_bytes,
     budget: new HandshakeBudget(),
     now: () => performance.now(),
     faulted: options.connections?.fault,
     scheduler: options.relay.scheduler,
   };
-  const bounded = new BoundedHandshakes(server, bounds);
-  const asks = tls.requestCert === true;
   server.on(
     'secureConnection',
     guard.entry((socket: TLSSocket) => {
-      if (asks || bounded.isDue) bounded.done(socket);
-      else idleRecords.add(socket, guard);
       socket.disableRenegotiation();
       handshakes?.done(socket, carrierOf(socket));
       if (options.proxies || options.unix) inheritClient(socket);
@@ -186,12 +177,14 @@ function openTls(
       socket.destroy();
     }),
   );
-  const counted: BeginHandshake = (socket, owner) => {
-    handshakes?.begun(socket);
-    bounded.begin(socket, owner);
+  const begin = readingTls(server, bounds);
+  return {
+    server,
+    begin: (socket, owner) => {
+      handshakes?.begun(socket);
+      begin(socket, owner);
+    },
   };
-  const native: BeginHandshake = (socket) => void server.emit('connection', socket);
-  return { server, begin: asks ? counted : idleRecords.choosing(native, counted) };
 }
 
 /** For sockets that are already destroyed. */

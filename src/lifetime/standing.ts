@@ -1,7 +1,6 @@
 /** Whether a connection has shown a good credential. */
 export class Standing {
   #isKnown = false;
-  #told: (() => void) | undefined;
 
   /** A credential on the connection was good. */
   get isKnown(): boolean {
@@ -9,16 +8,7 @@ export class Standing {
   }
 
   known(): void {
-    if (this.#isKnown) return;
     this.#isKnown = true;
-    this.#told?.();
-    this.#told = undefined;
-  }
-
-  /** @param told called once, when a credential is good. Must not throw */
-  whenKnown(told: () => void): void {
-    if (this.#isKnown) told();
-    else this.#told = told;
   }
 }
 

@@ -8,8 +8,8 @@ import { inheritClient } from '../net/client-address.ts';
 import { closeListener } from '../net/close-listener.ts';
 import { type Connections, CountedClient } from '../net/connections.ts';
 import { identifyClient, type ProxiesInFront } from '../net/identify-client.ts';
-import { IdleRecords } from '../net/idle-records.ts';
 import { type ListenAt, openListener } from '../net/open-listener.ts';
+import type { ReadingBounds } from '../net/tls/reading.ts';
 import { type BeginHandshake, sniffTls } from '../net/tls-sniff.ts';
 import { gateOf, openGate, type RequestGate } from './http1/request-gate.ts';
 import { createHttp2Connections, type Http2Figures } from './http2/connections.ts';
@@ -78,24 +78,23 @@ export async function createRestListener(options: RestListenerOptions): Promise<
   const guard = listenerGuard(options);
   const report = reportTo(options);
   const tcp = createTcpServer({ noDelay: true, keepAlive: true, allowHalfOpen: true });
-  const idleRecords = new IdleRecords(() => performance.now(), options.connections?.fault);
+  const bounds = {
+    timeoutMs: options.limits.tls_handshake_timeout_ms,
+    maxBytes: options.limits.tls_handshake_bytes,
+    budget: new HandshakeBudget(),
+    now: () => performance.now(),
+    faulted: options.connections?.fault,
+    scheduler: options.scheduler,
+  };
   const tls = options.tls
     ? createTls(options.tls, {
-        timeoutMs: options.limits.tls_handshake_timeout_ms,
-        bounds: {
-          maxBytes: options.limits.tls_handshake_bytes,
-          budget: new HandshakeBudget(),
-          now: () => performance.now(),
-          faulted: options.connections?.fault,
-          scheduler: options.scheduler,
-        },
+        bounds,
         toLane: transports.take,
-        idleRecords,
         report,
         handshakes: options.clientTrust && new Handshakes(options.clientTrust),
       })
     : undefined;
-  const choose = tls && options.validations && chooserOf(options, options.validations, tls.begin);
+  const choose = tls && options.validations && chooserOf(options, options.validations, { begin: tls.begin, bounds });
   const take = createAcceptor(options, { sockets, begin: tls?.begin, choose, toTransport: transports.take });
   tcp.on(
     'connection',
@@ -114,7 +113,6 @@ export async function createRestListener(options: RestListenerOptions): Promise<
     guard.entry(() => options.connections?.failedHandshake()),
   );
   const address = await openListener(tcp, options);
-  const watching = tls && idleRecords.begin(guard);
   return {
     address,
     figures: () => ({ ...transports.figures(), sockets: sockets.size }),
@@ -130,7 +128,6 @@ export async function createRestListener(options: RestListenerOptions): Promise<
       });
       await closed;
       clearTimeout(cut);
-      clearInterval(watching);
       await transports.close();
     },
   };
@@ -140,9 +137,12 @@ export async function createRestListener(options: RestListenerOptions): Promise<
  * Chooses between the listener's TLS and that of validations, while there is one: RFC 8737 section 3 has a validator offer
  * `acme-tls/1` alone.
  */
-function chooserOf(options: RestListenerOptions, validations: Validations, begin: BeginHandshake): Accepting['choose'] {
-  const validating = createValidationTls(validations, options.limits.tls_handshake_timeout_ms, reportTo(options));
-  const validate: BeginHandshake = (socket) => void validating.emit('connection', socket);
+function chooserOf(
+  options: RestListenerOptions,
+  validations: Validations,
+  { begin, bounds }: { readonly begin: BeginHandshake; readonly bounds: ReadingBounds },
+): Accepting['choose'] {
+  const validate = createValidationTls(validations, bounds, reportTo(options));
   const choose = (protocols: readonly string[]): BeginHandshake =>
     protocols.length === 1 && protocols[0] === ACME_TLS ? validate : begin;
   return () => (validations.pending ? choose : undefined);

@@ -8,10 +8,9 @@ import {
 import { TLS_PROFILE } from '../../config/tls-profile.ts';
 import type { Handshakes } from '../../identity/certificates/handshakes.ts';
 import { type FaultReport, Guard } from '../../lifetime/guard.ts';
-import { preferring } from '../../net/alpn.ts';
-import { BoundedHandshakes, type HandshakeBounds } from '../../net/bounded-handshake.ts';
 import { carrierOf } from '../../net/client-address.ts';
-import type { IdleRecords } from '../../net/idle-records.ts';
+import { preferring } from '../../net/tls/alpn.ts';
+import { type ReadingBounds, readingTls } from '../../net/tls/reading.ts';
 import type { BeginHandshake } from '../../net/tls-sniff.ts';
 
 /** Certificate and key as PEM; null = there are none yet, and every handshake fails. */
@@ -31,11 +30,8 @@ export interface ListenerTls {
 
 /** The parts of a listener that connections with TLS need. */
 export interface TlsAcceptor {
-  readonly timeoutMs: number;
-  /** Of handshakes that ask for certificates. */
-  readonly bounds: HandshakeBounds;
+  readonly bounds: ReadingBounds;
   readonly toLane: (socket: TLSSocket) => void;
-  readonly idleRecords: IdleRecords;
   /** Told of faults of ours, which end the connection. */
   readonly report: FaultReport;
   /** Reads client certificates; `undefined` = none are identities. */
@@ -45,17 +41,14 @@ export interface TlsAcceptor {
 /** A TLS server that is given its sockets by `begin` and hands on the ones whose handshake is done. */
 export function createTls(
   tls: ListenerTls,
-  { timeoutMs, bounds, toLane, report, handshakes, idleRecords }: TlsAcceptor,
+  { bounds, toLane, report, handshakes }: TlsAcceptor,
 ): { readonly server: TlsServer; readonly begin: BeginHandshake } {
   const server = createTlsServer({
     ...secureContext(tls),
     ALPNCallback: preferring(['h2', 'http/1.1']),
-    handshakeTimeout: timeoutMs,
     requestCert: tls.clientCert !== undefined,
     rejectUnauthorized: tls.clientCert === 'required',
   });
-  const bounded = new BoundedHandshakes(server, bounds);
-  const asks = tls.clientCert !== undefined;
   const guardOf = (socket: TLSSocket): Guard => {
     const cut = (): void => void socket.destroy();
     return new Guard({ fail: cut, cut }, 'rest_listener', report);
@@ -67,8 +60,6 @@ export function createTls(
       'error',
       own.entry(() => void socket.destroy()),
     );
-    if (asks || bounded.isDue) bounded.done(socket);
-    else idleRecords.add(socket, own);
     socket.disableRenegotiation();
     handshakes?.done(socket, carrierOf(socket));
     toLane(socket);
@@ -84,12 +75,14 @@ export function createTls(
       socket.destroy();
     }),
   );
-  const counted: BeginHandshake = (socket, guard) => {
-    handshakes?.begun(socket);
-    bounded.begin(socket, guard);
+  const begin = readingTls(server, bounds);
+  return {
+    server,
+    begin: (socket, guard) => {
+      handshakes?.begun(socket);
+      begin(socket, guard);
+    },
   };
-  const native: BeginHandshake = (socket) => void server.emit('connection', socket);
-  return { server, begin: asks ? counted : idleRecords.choosing(native, counted) };
 }
 
 /** Throws when the certificate or the key cannot be used; changes nothing. */

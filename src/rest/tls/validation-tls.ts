@@ -1,6 +1,8 @@
-import { createSecureContext, createServer, type SecureContext, type Server, type TLSSocket } from 'node:tls';
+import { createSecureContext, createServer, type SecureContext, type TLSSocket } from 'node:tls';
 import { TLS_PROFILE } from '../../config/tls-profile.ts';
 import { type FaultReport, Guard } from '../../lifetime/guard.ts';
+import { type ReadingBounds, readingTls } from '../../net/tls/reading.ts';
+import type { BeginHandshake } from '../../net/tls-sniff.ts';
 
 /*
  * TLS-ALPN-01 (RFC 8737): a certificate authority connects to the REST port with the one protocol `acme-tls/1`, looks at the
@@ -44,7 +46,11 @@ export class Validations {
  * hands on no connection. The listener's own TLS server does not know this protocol. So no validation reaches a request, and
  * no request is answered with such a certificate.
  */
-export function createValidationTls(validations: Validations, handshakeTimeoutMs: number, report: FaultReport): Server {
+export function createValidationTls(
+  validations: Validations,
+  bounds: ReadingBounds,
+  report: FaultReport,
+): BeginHandshake {
   const own = new Guard({ fail: ignore, cut: ignore }, 'rest_listener', report);
   // A name without a proof gets no certificate: the handshake fails.
   const proofOf = own.entry((name: string, done: (error: null, context?: SecureContext) => void) =>
@@ -53,14 +59,12 @@ export function createValidationTls(validations: Validations, handshakeTimeoutMs
   const server = createServer({
     ...TLS_PROFILE,
     ALPNProtocols: [ACME_TLS],
-    handshakeTimeout: handshakeTimeoutMs,
-    SNICallback: proofOf,
   });
   const end = (socket: TLSSocket): void => {
     socket.on('error', ignore);
     socket.resume();
     socket.end(own.entry(() => void socket.destroySoon()));
-    own.after(handshakeTimeoutMs, () => void socket.destroy()).unref();
+    own.after(bounds.timeoutMs, () => void socket.destroy()).unref();
   };
   server.on('secureConnection', own.entry(end));
   server.on(
@@ -70,7 +74,7 @@ export function createValidationTls(validations: Validations, handshakeTimeoutMs
       socket.destroy();
     }),
   );
-  return server;
+  return readingTls(server, { ...bounds, SNICallback: proofOf });
 }
 
 function ignore(): void {}

@@ -78,12 +78,10 @@ export async function startPebble(t: Test, options: PebbleOptions = {}): Promise
   const folder = mkdtempSync(join(tmpdir(), 'qdrant-gateway-pebble-'));
   certs ??= runCerts(mkdtempSync(join(tmpdir(), 'qdrant-gateway-certs-')));
   const { cert, key, ca } = await certs;
-  const [port, management, dns, dnsManagement] = [
-    await freePort(),
-    await freePort(),
-    await freePort(),
-    await freePort(),
-  ];
+  // One port might be given twice, one after the other.
+  const ports = new Set<number>();
+  while (ports.size < 4) ports.add(await freePort());
+  const [port = 0, management = 0, dns = 0, dnsManagement = 0] = ports;
   const config = {
     pebble: {
       listenAddress: `127.0.0.1:${port}`,

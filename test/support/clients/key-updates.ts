@@ -7,6 +7,7 @@ import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 
 const KEY_UPDATE_REQUESTED = Buffer.from([24, 0, 0, 1, 1]);
 const HANDSHAKE = 22;
+const CONTENT = 23;
 
 /** Connections with their handshake done; what is written to `carrier` are records as they are. */
 export interface RawRecords {
@@ -14,6 +15,8 @@ export interface RawRecords {
   readonly carrier: Socket;
   /** As many KeyUpdates, each under the keys of the one before. */
   readonly keyUpdates: (count: number) => Buffer;
+  /** A record of content, under the keys of the record before. */
+  readonly content: (bytes: Buffer) => Buffer;
 }
 
 export async function openRawRecords(options: ConnectionOptions & { readonly port: number }): Promise<RawRecords> {
@@ -32,22 +35,32 @@ export async function openRawRecords(options: ConnectionOptions & { readonly por
   socket.resume();
   // A ticket comes behind the end of the handshake on the other side.
   await once(socket, 'session');
+  // Records under the present secret: their number is part of the nonce.
+  let number = 0;
   const keyUpdates = (count: number): Buffer => {
     const records: Buffer[] = [];
     for (let at = 0; at < count; at += 1) {
-      records.push(sealed(secret, KEY_UPDATE_REQUESTED));
+      records.push(sealed(secret, number, KEY_UPDATE_REQUESTED, HANDSHAKE));
       secret = expand(secret, 'traffic upd', 32);
+      number = 0;
     }
     return Buffer.concat(records);
   };
-  return { socket, carrier, keyUpdates };
+  const content = (bytes: Buffer): Buffer => {
+    number += 1;
+    return sealed(secret, number - 1, bytes, CONTENT);
+  };
+  return { socket, carrier, keyUpdates, content };
 }
 
-/** The first record under a secret: its sequence number is 0 (RFC 8446, section 5.3). */
-function sealed(secret: Buffer, message: Buffer): Buffer {
-  const content = Buffer.concat([message, Buffer.from([HANDSHAKE])]);
-  const head = Buffer.from([0x17, 3, 3, 0, content.length + 16]);
-  const cipher = createCipheriv('aes-128-gcm', expand(secret, 'key', 16), expand(secret, 'iv', 12)).setAAD(head);
+/** A record under a secret. @param number of it, from 0 (RFC 8446, section 5.3) */
+function sealed(secret: Buffer, number: number, message: Buffer, type: number): Buffer {
+  const content = Buffer.concat([message, Buffer.from([type])]);
+  const head = Buffer.from([0x17, 3, 3, 0, 0]);
+  head.writeUInt16BE(content.length + 16, 3);
+  const nonce = expand(secret, 'iv', 12);
+  nonce.writeUInt32BE((nonce.readUInt32BE(8) ^ number) >>> 0, 8);
+  const cipher = createCipheriv('aes-128-gcm', expand(secret, 'key', 16), nonce).setAAD(head);
   return Buffer.concat([head, cipher.update(content), cipher.final(), cipher.getAuthTag()]);
 }
 

@@ -96,7 +96,7 @@ export const WRITE_FIELDS = {
   SetPayload: { payload: payloadAt, points: ids, filter: selectedFilter, ...SHARD, key: text },
   OverwritePayload: { payload: ownPayload, points: ids, filter: selectedFilter, ...SHARD, key: text },
   DeletePayload: { keys: list(deletedKey), points: ids, filter: selectedFilter, ...SHARD },
-  DeleteVectors: { points: ids, filter: boundFilter, vector: keep, vectors: { as: 'vector' }, ...SHARD },
+  DeleteVectors: { points: ids, filter: selectedFilter, vector: keep, vectors: { as: 'vector' }, ...SHARD },
 } as const satisfies Readonly<Record<string, Fields>>;
 
 /** A request that names points to write, all of which have to exist. Upstream loses that fault if the client does not wait. */

@@ -1,6 +1,7 @@
 import t from 'tap';
 import { Asker, AskerBusy, type Asking, stateToAskOn } from '../../src/console/server/questions/asker.ts';
-import type { Question } from '../../src/console/server/questions/question.ts';
+import { MOST_ANSWER } from '../../src/console/server/questions/bounds.ts';
+import { type Question, QuestionFault } from '../../src/console/server/questions/question.ts';
 import { NOW, stateOf } from '../explain/fixture.ts';
 
 /* Questions on a thread of their own: to whom an answer goes, and how long others wait. */
@@ -21,7 +22,7 @@ const slow = (count: number): Question => ({
   ...{ kind: 'tests', now: NOW, draft: undefined, role: 'read' },
   cases: `cases:\n${'  - as: anonymous\n    request: GET /collections\n    expect: denied\n'.repeat(count)}`,
 });
-const told = (answer: Promise<object>): Promise<string> =>
+const told = (answer: Promise<object | string>): Promise<string> =>
   answer.then(
     (found) => JSON.stringify(found),
     (error: unknown) => (error instanceof AskerBusy ? error.message : String(error)),
@@ -81,4 +82,45 @@ t.test('each question is about the state that it was asked with', async (t) => {
     [false, true, true, false],
   );
   t.equal(stateToAskOn(state), stateToAskOn(state), 'and is copied once');
+});
+
+t.test('what a draft names many times does not leave the thread as many times', async (t) => {
+  const asker = new Asker(8, 8);
+  t.teardown(() => asker.close());
+  /** Cases with a long text that stands once in the file, and is told by each of them. */
+  const cases = (length: number, count: number, member: string, more = ''): Question => ({
+    ...{ kind: 'tests', now: NOW, draft: undefined, role: 'read' },
+    cases: `cases:\n${Array.from(
+      { length: count },
+      (_, at) =>
+        `  - { as: anonymous, request: GET /, expect: { ${member}: ${at === 0 ? `&s "${more}${'x'.repeat(length)}"` : '*s'} } }\n`,
+    ).join('')}`,
+  });
+  const heard = async (question: Question): Promise<string | readonly string[]> => {
+    try {
+      const answer = await asker.ask(asking('a', '', { question }));
+      return typeof answer === 'string' ? answer : 'an object';
+    } catch (error) {
+      if (error instanceof QuestionFault) return error.problems;
+      throw error;
+    }
+  };
+  const short = await heard(cases(1000, 90, 'sent'));
+  t.match(JSON.parse(String(short)), { failed: 90, cases: { length: 90 } }, 'a short one is told, as JSON');
+  t.match(await heard(cases(40_000, 90, 'sent')), /^\{"passed":0,"failed":90/, 'and one that fits');
+  for (const [length, more, sentence] of [
+    [150_000, '', 'a long one'],
+    [20_000, '\\u202e'.repeat(20_000), 'one that is longer in JSON'],
+  ] as const) {
+    const told = await heard(cases(length, 90, 'sent', more));
+    t.strictSame(told, ['The answer is too large to be shown. The command line shows all of it.'], sentence);
+  }
+  const problems = await heard(cases(50_000, 90, 'verdict'));
+  t.equal(problems.length, 90, 'mistakes of a file are told');
+  t.ok(problems.length > 0 && JSON.stringify(problems).length < MOST_ANSWER / 10, 'each of them in short');
+  const many = await heard(
+    cases(10, 1, 'x', `" , ${Array.from({ length: 900 }, (_, at) => `y${at}: 1, `).join('')} z: "`),
+  );
+  t.equal(many.length, 201, 'and the first ones of many');
+  t.match(many.at(-1), /^\d+ more problems are not shown$/);
 });

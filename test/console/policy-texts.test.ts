@@ -165,3 +165,20 @@ t.test('each policy that is shipped is shown to readers where it is in force, wh
   t.ok(shown >= 18, `${shown} policies`);
   t.end();
 });
+
+t.test('an answer that is too large is no fault of the gateway', async (t) => {
+  const { gateway, reader } = await scene();
+  t.teardown(gateway.close);
+  const asked = (count: number) => ({
+    cases: `cases:\n${Array.from(
+      { length: count },
+      (_, at) =>
+        `- { as: anonymous, request: GET /, expect: { sent: ${at === 0 ? `&s "${'x'.repeat(150_000)}"` : '*s'} } }\n`,
+    ).join('')}`,
+  });
+  t.match(await reader.post('api/policy/tests', asked(2)), { status: 200, json: { failed: 2 } });
+  t.match(await reader.post('api/policy/tests', asked(90)), {
+    status: 400,
+    json: { error: 'The answer is too large to be shown. The command line shows all of it.' },
+  });
+});

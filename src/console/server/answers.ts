@@ -31,10 +31,10 @@ export const SAFE_HEADERS: readonly string[] = [
 
 const NO_STORE = ['cache-control', 'no-store'];
 
-/** An answer of JSON, which no cache keeps. INVARIANT: names that callers choose are printable in it. */
-export function json(status: number, body: object, headers: readonly string[] = []): ConsoleAnswer {
+/** An answer of JSON, which no cache keeps. @param body a text = its JSON, as `jsonLine` makes it. INVARIANT: names that callers choose are printable in it. */
+export function json(status: number, body: object | string, headers: readonly string[] = []): ConsoleAnswer {
   const all = [...SAFE_HEADERS, ...NO_STORE, 'content-type', 'application/json; charset=utf-8', ...headers];
-  return { status, headers: all, body: jsonLine(body) };
+  return { status, headers: all, body: typeof body === 'string' ? body : jsonLine(body) };
 }
 
 /** An error. @param error one sentence; nothing of the request is repeated in it */

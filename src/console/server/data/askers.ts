@@ -3,6 +3,7 @@ import type { Role } from '../../api.ts';
 import { ownerOf } from '../caller.ts';
 import { Asker, AskerBusy, type AskingTimes, stateToAskOn } from '../questions/asker.ts';
 import { type Progress, type Question, QuestionFault } from '../questions/question.ts';
+import type { Answered } from '../questions/thread.ts';
 import type { ConsoleSource } from '../source.ts';
 import { type DataAnswer, type DataCall, ok } from './row.ts';
 
@@ -48,7 +49,7 @@ function ask(
   { source, session }: Pick<DataCall, 'source' | 'session'>,
   asks: Asks,
   progress?: Progress,
-): Promise<object> {
+): Promise<Answered> {
   const threads = askersOf(source)[session.role];
   const isSlow = asks.kind === 'diff';
   return (isSlow ? threads.slow : threads.quick).ask({
@@ -65,14 +66,14 @@ export const askSlowly: (
   call: Pick<DataCall, 'source' | 'session'>,
   asks: Asks,
   progress: Progress,
-) => Promise<object> = ask;
+) => Promise<Answered> = ask;
 
 /** The answer to a quick question, or its problems. Rejects with faults of the gateway. */
 export async function answerTo(call: Pick<DataCall, 'source' | 'session'>, asks: Asks): Promise<DataAnswer> {
   return await answered(ask(call, asks));
 }
 
-async function answered(question: Promise<object>): Promise<DataAnswer> {
+async function answered(question: Promise<Answered>): Promise<DataAnswer> {
   try {
     return ok(await question);
   } catch (error) {

@@ -6,10 +6,13 @@ import { type Caller, ownerOf } from '../caller.ts';
 const MOST_OF_CALLER = 2;
 const MOST = 64;
 
+/** The state of a diff; one that is done as the JSON text of its answer. */
+export type Job = Exclude<DiffJob, { readonly state: 'done' }> | { readonly state: 'done'; readonly json: string };
+
 interface Kept {
   readonly owner: string;
   readonly isFull: boolean;
-  job: DiffJob;
+  job: Job;
 }
 
 /** The diffs that are under way or done, for those who asked for them. Each caller has the last two, and sees no other. */
@@ -33,13 +36,13 @@ export class Jobs {
   }
 
   /** Does nothing if it is not kept any more. */
-  set(id: string, job: DiffJob): void {
+  set(id: string, job: Job): void {
     const kept = this.#kept.get(id);
     if (kept) kept.job = job;
   }
 
   /** `undefined` = it is not kept, or another caller's. */
-  get(id: string, caller: Caller): DiffJob | undefined {
+  get(id: string, caller: Caller): Job | undefined {
     const kept = this.#kept.get(id);
     return kept?.owner === ownerOf(caller) ? kept.job : undefined;
   }

@@ -1,19 +1,16 @@
 import { z } from 'zod';
 import { requestAt } from '../../../observability/metrics/tally.ts';
-import type { Diff, DiffJob, PolicyPage } from '../../api/questions.ts';
+import type { PolicyPage } from '../../api/questions.ts';
 import { fixedBecause, PolicyFileFault, readPolicyText, revisionOf, writePolicyText } from '../policy-file.ts';
 import { MOST_TEXT, type ShownPolicy } from '../questions/policy-text.ts';
 import type { WholeDraft } from '../questions/question.ts';
 import type { ConsoleSource } from '../source.ts';
 import { answerTo, askSlowly, problemsOf } from './askers.ts';
-import { Jobs } from './jobs.ts';
+import { type Job, Jobs } from './jobs.ts';
 import { type DataAnswer, type DataCall, type DataRow, ok, problem } from './row.ts';
 import { issueText } from './tokens.ts';
 
 const MAX_BODY = 262_144;
-/** Groups of a diff that are kept for those who ask for it. */
-const MOST_GROUPS = 200;
-const MOST_NAMES = 60;
 
 const draft = z.string().max(MOST_TEXT);
 const draftSchema = z.strictObject({ draft });
@@ -78,11 +75,11 @@ function diff(call: DataCall): DataAnswer {
   jobs.set(source, own);
   const id = own.begin(session);
   if (id === undefined) return problem(503, 'Your last two comparisons are not done yet. Ask again when they are.');
-  const set = (state: DiffJob): void => own.set(id, state);
+  const set = (state: Job): void => own.set(id, state);
   askSlowly(call, { kind: 'diff', draft: asked.data.draft, role: session.role }, (done, all) =>
     set({ state: 'running', done, all }),
   ).then(
-    (found) => set({ state: 'done', diff: bounded(found as Diff) }),
+    (found) => set({ state: 'done', json: `{"state":"done","diff":${String(found)}}` }),
     (error: unknown) => {
       const told = problemsOf(error);
       if (!told) source.fault(error);
@@ -92,19 +89,10 @@ function diff(call: DataCall): DataAnswer {
   return ok({ job: id });
 }
 
-function bounded(whole: Diff): Diff {
-  const groups = whole.groups.slice(0, MOST_GROUPS).map((group) => ({
-    ...{ kind: group.kind, role: group.role, from: group.from, to: group.to },
-    merged_callers: group.merged_callers.slice(0, MOST_NAMES),
-    collections: group.collections.slice(0, MOST_NAMES),
-    operations: group.operations.slice(0, MOST_NAMES),
-  }));
-  return { ...whole, groups, left_out: whole.groups.length - groups.length };
-}
-
 function job({ source, query, session }: DataCall): DataAnswer {
   const found = jobs.get(source)?.get(query.id ?? '', session);
-  return found ? ok(found) : problem(404, 'This diff is not kept any more. Ask again.');
+  if (found) return ok(found.state === 'done' ? found.json : found);
+  return problem(404, 'This diff is not kept any more. Ask again.');
 }
 
 /** Checks, writes and reloads; a draft that the reload refuses is taken back, so that it changes nothing. */

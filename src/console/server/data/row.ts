@@ -26,7 +26,8 @@ export interface DataCall {
 /** The answer of a row. */
 export interface DataAnswer {
   readonly status: number;
-  readonly body: object;
+  /** A text = its JSON. */
+  readonly body: object | string;
 }
 
 /** One endpoint below `/-/console/api/`. */
@@ -48,7 +49,7 @@ export interface DataRow {
 export const DEFAULT_BODY = 16_384;
 
 /** 200 with this body. */
-export function ok(body: object): DataAnswer {
+export function ok(body: DataAnswer['body']): DataAnswer {
   return { status: 200, body };
 }
 

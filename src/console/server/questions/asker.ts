@@ -2,7 +2,7 @@ import { extname, join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { State } from '../../../config/state.ts';
 import { type Progress, type Question, QuestionFault } from './question.ts';
-import type { ThreadMessage, ThreadQuestion } from './thread.ts';
+import type { Answered, ThreadMessage, ThreadQuestion } from './thread.ts';
 
 const THREAD = join(import.meta.dirname, `thread${extname(import.meta.filename)}`);
 /** A thread without a question ends after so long, in milliseconds. */
@@ -37,7 +37,7 @@ export interface Asking {
 interface Waiting extends Asking {
   readonly until: number;
   timer: NodeJS.Timeout;
-  readonly resolve: (answer: object) => void;
+  readonly resolve: (answer: Answered) => void;
   readonly reject: (error: Error) => void;
 }
 
@@ -68,7 +68,7 @@ export class Asker {
   }
 
   /** Rejects with `QuestionFault`, `AskerBusy`, or an error that is a fault of the gateway. */
-  ask(asking: Asking): Promise<object> {
+  ask(asking: Asking): Promise<Answered> {
     const { owner, times } = asking;
     const own = this.#waiting.filter((one) => one.owner === owner).length + (this.#current?.owner === owner ? 1 : 0);
     if (own >= this.#mostOfOwner) {
@@ -77,7 +77,7 @@ export class Asker {
     if (this.#waiting.length >= this.#most) {
       return Promise.reject(new AskerBusy('Too many questions are waiting. Ask again in a moment.'));
     }
-    const { promise, resolve, reject } = Promise.withResolvers<object>();
+    const { promise, resolve, reject } = Promise.withResolvers<Answered>();
     const until = performance.now() + times.wholeMs;
     const timer = setTimeout(() => this.#giveUp(waiting), times.wholeMs).unref();
     const waiting: Waiting = { ...asking, until, timer, resolve, reject };
@@ -134,7 +134,7 @@ export class Asker {
       if (worker === this.#thread?.worker) this.#take(message);
     });
     worker.on('error', (error) => {
-      if (worker === this.#thread?.worker) this.#end(error instanceof Error ? error : new Error('the thread failed'));
+      if (worker === this.#thread?.worker) this.#end(faultOf(error));
     });
     return { worker, state: undefined };
   }
@@ -165,6 +165,13 @@ export class Asker {
     current.reject(error ?? new AskerBusy('The thread has ended.'));
     this.#next();
   }
+}
+
+/** A question that takes too much memory is refused, as one that takes too long. */
+function faultOf(error: unknown): Error {
+  if (!(error instanceof Error)) return new Error('the thread failed');
+  const isFull = 'code' in error && error.code === 'ERR_WORKER_OUT_OF_MEMORY';
+  return isFull ? new AskerBusy('It takes too much memory: ask about less, or use the command line.') : error;
 }
 
 const bareStates = new WeakMap<State, State>();

@@ -1,6 +1,6 @@
 import { readPolicyDraft } from '../../../config/policy/draft.ts';
 import type { PolicyPreview } from '../../../config/policy/file.ts';
-import { ConfigError } from '../../../config/problem.ts';
+import { ConfigError, type Problem } from '../../../config/problem.ts';
 import type { State } from '../../../config/state.ts';
 import { answerOf } from '../../../explain/answer.ts';
 import { assumed } from '../../../explain/assumptions.ts';
@@ -26,6 +26,7 @@ import { checkUsable } from '../../../gateway/usable.ts';
 import { OPERATION_NAMES } from '../../../operations/names.ts';
 import type { AccessMatrix, CaseRun, Diff, DraftCheck, Tried, TryRequest, Why } from '../../api/questions.ts';
 import type { Role } from '../../api.ts';
+import { cut } from './bounds.ts';
 import { hasPlace, withSecrets } from './policy-secrets.ts';
 import { draftReading, keptSecrets, type ShownPolicy, shownPolicy } from './policy-text.ts';
 
@@ -113,7 +114,7 @@ async function answer(question: Question, state: State, progress: Progress): Pro
     case 'check':
       return checkDraft(state, question);
     case 'diff':
-      return (await policyDiff(state, stateOfDraft(state, question), now, progress)) satisfies Omit<Diff, 'left_out'>;
+      return firstGroups(await policyDiff(state, stateOfDraft(state, question), now, progress)) satisfies Diff;
     case 'tests':
       return await runTests(question, state);
     default:
@@ -160,11 +161,11 @@ const MOST_TOLD = 200;
 
 function checkDraft(state: State, draft: Draft): DraftCheck {
   const { policy, problems: all, warnings: allWarnings } = readDraft(state, draft);
-  const warnings = allWarnings.slice(0, MOST_TOLD);
+  const warnings = allWarnings.slice(0, MOST_TOLD).map(cut);
   if (all.length > 0) {
     const more = { place: 'draft', message: `${all.length - MOST_TOLD} more problems are not shown` };
     const problems = all.length > MOST_TOLD ? [...all.slice(0, MOST_TOLD), more] : all;
-    return { problems, warnings, counts: null };
+    return { problems: problems.map(cutProblem), warnings, counts: null };
   }
   const usable = problemsInUse({ ...state, policy });
   const { rules, guards = [], limits = [], tenants = [], issuers = [], signingKeys } = policy;
@@ -173,6 +174,10 @@ function checkDraft(state: State, draft: Draft): DraftCheck {
     ...{ issuers: issuers.length, signing_keys: signingKeys.length },
   };
   return { problems: usable, warnings, counts: usable.length > 0 ? null : counts };
+}
+
+function cutProblem({ place, message }: Problem): Problem {
+  return { place, message: cut(message) };
 }
 
 /** Problems that a reload would find beyond those of the text. */
@@ -197,6 +202,20 @@ function wholeDraft(state: State, draft: string): WholeDraft {
 function readDraft(state: State, { draft = '', role }: Draft): PolicyPreview {
   return readPolicyDraft(state, draft, { operations: OPERATION_NAMES, ...draftReading(state, draft, role) });
 }
+
+/** The first groups of a diff, and the first names of each. */
+function firstGroups(whole: Omit<Diff, 'left_out'>): Diff {
+  const groups = whole.groups.slice(0, MOST_GROUPS).map((group) => ({
+    ...{ kind: group.kind, role: group.role, from: group.from, to: group.to },
+    merged_callers: group.merged_callers.slice(0, MOST_NAMES),
+    collections: group.collections.slice(0, MOST_NAMES),
+    operations: group.operations.slice(0, MOST_NAMES),
+  }));
+  return { ...whole, groups, left_out: whole.groups.length - groups.length };
+}
+
+const MOST_GROUPS = 200;
+const MOST_NAMES = 60;
 
 /** The state with a draft in the place of its policy. Throws `QuestionFault`. */
 function stateOfDraft(state: State, draft: Draft): State {

@@ -5,7 +5,7 @@ import { clientNetworkOf } from '../../limits/peer-address.ts';
 import { clientAddressOf, noteCarrier } from '../client-address.ts';
 import type { BeginHandshake } from '../tls-sniff.ts';
 import { Below, writeAtOnce } from './below.ts';
-import { type CertificateBounds, CertificateBytes } from './certificate-bytes.ts';
+import { type CertificateBounds, CertificateBytes, type HandshakeStep } from './certificate-bytes.ts';
 import { isSocketHandle, releaseControl, type SocketHandle, streamBelow, unknownNode, verify } from './internals.ts';
 import { type RecordBounds, RecordTurns } from './record-turns.ts';
 
@@ -119,6 +119,8 @@ class TlsReading {
   readonly #give: (bytes: Buffer) => void;
   /** Of a handshake that asks for a certificate, until it is done. */
   #certificates: CertificateBytes | undefined;
+  /** Bytes of it that may go to OpenSSL, and have not yet. */
+  #granted = 0;
   /** Bytes that wait for the turn of the connection, or for the budget. */
   #held: Buffer | undefined;
   /** The client has ended its half while bytes before the end waited. */
@@ -166,14 +168,14 @@ class TlsReading {
   /** Bytes of the client, which are good until it returns. */
   came(bytes: Buffer): void {
     if (this.#secure.destroyed) return;
-    if (this.#turns.isSecure && this.#bounds.scheduler.crowded) this.#wait(bytes);
+    if (this.#bounds.scheduler.crowded) this.#wait(bytes);
     else this.#take(bytes);
   }
 
   #take(bytes: Buffer): void {
     let left = bytes;
     while (left.length > 0 && !this.#secure.destroyed) {
-      const step = this.#certificates?.next(left) ?? { bytes: left.length };
+      const step = this.#stepOf(left);
       if (step === 'too-many') {
         this.#refuse('handshake_size');
         return;
@@ -189,12 +191,18 @@ class TlsReading {
         this.#refuse('tls_records');
         return;
       }
+      this.#granted = this.#certificates ? step.bytes - passed : 0;
       left = left.subarray(passed);
       if (passed < piece.length) {
         this.#wait(left);
         return;
       }
     }
+  }
+
+  #stepOf(left: Buffer): HandshakeStep {
+    if (!this.#certificates) return { bytes: left.length };
+    return this.#granted > 0 ? { bytes: Math.min(this.#granted, left.length) } : this.#certificates.next(left);
   }
 
   #refuse(fault: 'handshake_size' | 'tls_records'): void {

@@ -8,6 +8,8 @@ import { RecordEnds } from './record-ends.ts';
  */
 const MOST_EMPTY = 64;
 const EMPTY_PER_MS = 0.008;
+/** Records of a handshake. Clients send three to ten; one that sends its ClientHello byte by byte has some hundred. */
+const MOST_OF_HANDSHAKE = 2048;
 
 /** Bounds of the records of one connection. */
 export interface RecordBounds {
@@ -34,6 +36,7 @@ export class RecordTurns {
   #secure: TLSSocket | undefined;
   /** Before TLS 1.3 there is no message of its own behind the handshake. */
   #isOld = false;
+  #ofHandshake = 0;
   /** Bytes of content so far. */
   #content = 0;
   /** Records without content, less those that it may send; not below 0. And when (ms) they were counted. */
@@ -42,11 +45,6 @@ export class RecordTurns {
 
   constructor(bounds: RecordBounds) {
     this.#bounds = bounds;
-  }
-
-  /** The handshake is done. */
-  get isSecure(): boolean {
-    return this.#secure !== undefined;
   }
 
   /** The handshake is done: what comes now are records of content, and empty ones. */
@@ -64,11 +62,11 @@ export class RecordTurns {
       give(from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to));
       from = to;
       if (!this.#ends.isBetween) break;
-      // A record of the handshake, the last one of which is that of `done`.
-      if (!secure) continue;
-      if (secure.destroyed) break;
-      const isEmpty = this.#isEmpty(secure);
-      if (this.#empty > MOST_EMPTY) return 'flood';
+      if (secure?.destroyed) break;
+      // Without it, it is a record of the handshake, the last one of which is that of `done`.
+      const isEmpty = secure !== undefined && this.#isEmpty(secure);
+      if (!secure) this.#ofHandshake += 1;
+      if (this.#empty > MOST_EMPTY || this.#ofHandshake > MOST_OF_HANDSHAKE) return 'flood';
       const goesOn = this.#bounds.scheduler.spend(isEmpty ? Cost.EMPTY_TLS_RECORD : Cost.TLS_RECORD);
       if (!goesOn && from < chunk.length) return from;
     }

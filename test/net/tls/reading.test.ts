@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Duplex } from 'node:stream';
 import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import t, { type Test } from 'tap';
 import { Guard } from '../../../src/lifetime/guard.ts';
@@ -287,6 +288,49 @@ t.test('each side may end its half first, by TLS or by TCP', async (t) => {
     await until(() => socket.readableEnded || socket.destroyed, `${end}: the other end`);
     t.same(faults, []);
     socket.destroy();
+  }
+});
+
+/** The first record of a client, with its message. */
+async function helloOf(): Promise<Buffer> {
+  const sent: Buffer[] = [];
+  const below = new Duplex({
+    read: () => undefined,
+    write(chunk: Buffer, _encoding, written) {
+      sent.push(chunk);
+      written();
+    },
+  });
+  const client = connectTls({ socket: below, servername: 'localhost' }).on('error', () => undefined);
+  await until(() => sent.length > 0, 'the hello');
+  client.destroy();
+  return Buffer.concat(sent);
+}
+
+t.test('a hello in many records is read; records of a handshake are bounded, and take turns', async (t) => {
+  const hello = (await helloOf()).subarray(5);
+  const record = (content: Buffer): Buffer => Buffer.concat([Buffer.from([22, 3, 1, 0, content.length]), content]);
+  const bytes = Array.from(hello, (_, at) => record(hello.subarray(at, at + 1)));
+  // More than a message may have, in records of one byte.
+  const endless = Buffer.concat([Buffer.from([1, 1, 255, 0]), Buffer.alloc(100_000)]);
+  for (const asks of [true, false]) {
+    for (const [sentence, records, isRead] of [
+      ['byte by byte', bytes, true],
+      ['without an end', Array.from(endless, (_, at) => record(endless.subarray(at, at + 1))), false],
+    ] as const) {
+      const { port, faults } = await echo(t, { asks });
+      const socket = connect(port, '127.0.0.1').on('error', () => undefined);
+      let got = 0;
+      socket.on('data', ({ length }: Buffer) => {
+        got += length;
+      });
+      socket.write(Buffer.concat(records));
+      if (isRead) await until(() => got > 100, sentence);
+      else await until(() => faults.length > 0, sentence);
+      t.equal(got > 100, isRead, sentence);
+      t.match(faults, isRead ? [] : [/^(?:tls_records|handshake_size)$/], sentence);
+      socket.destroy();
+    }
   }
 });
 

@@ -124,3 +124,19 @@ t.test('what a draft names many times does not leave the thread as many times', 
   t.equal(many.length, 201, 'and the first ones of many');
   t.match(many.at(-1), /^\d+ more problems are not shown$/);
 });
+
+t.test('a question that takes too much memory ends alone', async (t) => {
+  const large = slow(20_000);
+  const small = (megabytes: number) => {
+    const asker = new Asker(8, 8, megabytes);
+    t.teardown(() => asker.close());
+    return (question: Question) => told(asker.ask(asking('a', '', { question })));
+  };
+  const ask = small(100);
+  const first = asking('a', '/collections/first').question;
+  t.match(await ask(first), /first/, 'a thread that has answered before');
+  const [heard, next] = await Promise.all([ask(large), ask(asking('a', '/collections/next').question)]);
+  t.match(heard, /^It takes too much memory/);
+  t.match(next, /next/, 'the next one is answered');
+  t.ok((await small(384)(slow(2000))).includes('passed'), 'and many cases are, with the memory that there is');
+});

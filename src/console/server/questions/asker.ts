@@ -7,8 +7,12 @@ import type { Answered, ThreadMessage, ThreadQuestion } from './thread.ts';
 const THREAD = join(import.meta.dirname, `thread${extname(import.meta.filename)}`);
 /** A thread without a question ends after so long, in milliseconds. */
 const IDLE_MS = 60_000;
-/** Memory of the thread in megabytes. */
+/** Memory of the thread in megabytes. INVARIANT: it is not reached. Where one large piece does not fit, V8 ends the process, not the thread. */
 const MEGABYTES = 512;
+/** A question ends beyond so many of them; the rest is for what it takes until the next look. */
+const MOST_MEGABYTES = 384;
+const LOOK_MS = 100;
+const MEGABYTE = 1_048_576;
 
 /** A question that was not answered for lack of time or room. The text is a sentence for the reader. */
 export class AskerBusy extends Error {
@@ -45,6 +49,8 @@ interface Waiting extends Asking {
 interface Thread {
   readonly worker: Worker;
   state: State | undefined;
+  /** It has answered a question, and may still have what that one left. */
+  isUsed: boolean;
 }
 
 /**
@@ -56,15 +62,18 @@ interface Thread {
 export class Asker {
   readonly #most: number;
   readonly #mostOfOwner: number;
+  readonly #mostBytes: number;
   readonly #waiting: Waiting[] = [];
   #current: Waiting | undefined;
   #thread: Thread | undefined;
   #idle: NodeJS.Timeout | undefined;
+  #look: NodeJS.Timeout | undefined;
 
-  /** @param most questions that wait at once; more are refused @param mostOfOwner open questions of one owner */
-  constructor(most: number, mostOfOwner: number) {
+  /** @param most questions that wait at once; more are refused @param mostOfOwner open questions of one owner @param megabytes that a question may take */
+  constructor(most: number, mostOfOwner: number, megabytes = MOST_MEGABYTES) {
     this.#most = most;
     this.#mostOfOwner = mostOfOwner;
+    this.#mostBytes = megabytes * MEGABYTE;
   }
 
   /** Rejects with `QuestionFault`, `AskerBusy`, or an error that is a fault of the gateway. */
@@ -94,6 +103,7 @@ export class Asker {
     }
     this.#end(new AskerBusy('The gateway is stopping.'));
     clearTimeout(this.#idle);
+    this.#restLook();
   }
 
   /** A question waited for others until its time was over. */
@@ -109,11 +119,13 @@ export class Asker {
     clearTimeout(this.#idle);
     const next = this.#waiting.shift();
     if (!next) {
+      this.#restLook();
       this.#idle = setTimeout(() => this.#end(undefined), IDLE_MS).unref();
       return;
     }
     this.#current = next;
     clearTimeout(next.timer);
+    this.#look ??= setInterval(() => this.#lookAtMemory(), LOOK_MS).unref();
     const boundMs = Math.max(1, Math.min(next.times.workMs, next.until - performance.now()));
     const seconds = Math.max(1, Math.round(boundMs / 1000));
     const late = new AskerBusy(`No answer within ${seconds} seconds: ask about less, or use the command line.`);
@@ -127,6 +139,34 @@ export class Asker {
     thread.worker.postMessage(message);
   }
 
+  #lookAtMemory(): void {
+    const thread = this.#thread;
+    thread?.worker.getHeapStatistics().then(
+      ({ used_heap_size: used }) => {
+        if (thread !== this.#thread || !this.#current || used <= this.#mostBytes) return;
+        if (thread.isUsed) this.#again(this.#current);
+        else this.#end(tooMuch());
+      },
+      // The thread has ended meanwhile.
+      () => undefined,
+    );
+  }
+
+  /** Asks a question on a new thread: the memory may be that of the one before. */
+  #again(current: Waiting): void {
+    clearTimeout(current.timer);
+    void this.#thread?.worker.terminate();
+    this.#thread = undefined;
+    this.#current = undefined;
+    this.#waiting.unshift(current);
+    this.#next();
+  }
+
+  #restLook(): void {
+    clearInterval(this.#look);
+    this.#look = undefined;
+  }
+
   #start(): Thread {
     const worker = new Worker(THREAD, { resourceLimits: { maxOldGenerationSizeMb: MEGABYTES }, stdout: false });
     worker.unref();
@@ -136,7 +176,7 @@ export class Asker {
     worker.on('error', (error) => {
       if (worker === this.#thread?.worker) this.#end(faultOf(error));
     });
-    return { worker, state: undefined };
+    return { worker, state: undefined, isUsed: false };
   }
 
   #take(message: ThreadMessage): void {
@@ -148,6 +188,7 @@ export class Asker {
     }
     clearTimeout(current.timer);
     this.#current = undefined;
+    if (this.#thread) this.#thread.isUsed = true;
     if (message.kind === 'answer') current.resolve(message.answer);
     else current.reject(message.problems ? new QuestionFault(message.problems) : new Error(message.text));
     this.#next();
@@ -171,7 +212,11 @@ export class Asker {
 function faultOf(error: unknown): Error {
   if (!(error instanceof Error)) return new Error('the thread failed');
   const isFull = 'code' in error && error.code === 'ERR_WORKER_OUT_OF_MEMORY';
-  return isFull ? new AskerBusy('It takes too much memory: ask about less, or use the command line.') : error;
+  return isFull ? tooMuch() : error;
+}
+
+function tooMuch(): AskerBusy {
+  return new AskerBusy('It takes too much memory: ask about less, or use the command line.');
 }
 
 const bareStates = new WeakMap<State, State>();

@@ -1,4 +1,6 @@
+import type { Socket } from 'node:net';
 import { requestIdOf } from '../exchange/request-id.ts';
+import { carrierOf } from '../net/client-address.ts';
 import type { Denial, QuotaReached } from '../policy/denial.ts';
 import { type Cors, corsHeaders } from './cors.ts';
 import type { RestExchange } from './exchange.ts';
@@ -64,12 +66,18 @@ export function denyFraming(headers: string[]): void {
 
 /** Answers the request here. Does nothing once an answer has begun. */
 export function reject(exchange: RestExchange, denial: Denial, cors: Cors): void {
-  if (exchange.answered) return;
+  if (exchange.answered || isClosed(exchange.request.socket)) return;
   exchange.refusal = denial;
   const refusal = renderRefusal(denial, exchange.resolution?.operation.denial ?? 'json', requestIdOf(exchange));
   const headers = [...refusal.headers, ...corsHeaders(exchange.headers, cors)];
   if (exchange.resolution?.operation.name === DASHBOARD) denyFraming(headers);
   answerWhole(exchange, refusal.status, headers, Buffer.from(refusal.body));
+}
+
+/** Its client gets no answer any more, and its exchange ends when Node tells so: over TLS some turns later. */
+function isClosed(socket: Socket): boolean {
+  const carrier = carrierOf(socket);
+  return socket.destroyed || (carrier !== undefined && 'destroyed' in carrier && carrier.destroyed === true);
 }
 
 /** Answers with a whole body; what is left of the request's body is thrown away. */

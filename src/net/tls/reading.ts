@@ -146,7 +146,11 @@ class TlsReading {
     });
     socket.once(
       'close',
-      guard.entry(() => void below.emit('close')),
+      guard.entry(() => {
+        below.emit('close');
+        // In the same turn, as above a socket: who closes the socket may look at what is above it next.
+        secure.destroy();
+      }),
     );
     socket.once(
       'end',

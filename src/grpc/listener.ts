@@ -170,25 +170,8 @@ function openTls(
       accept(socket);
     }),
   );
-  server.on(
-    'tlsClientError',
-    guard.entry((_error: Error, socket: TLSSocket) => {
-      socket.on('error', ignore);
-      socket.destroy();
-    }),
-  );
-  const begin = readingTls(server, bounds);
-  return {
-    server,
-    begin: (socket, owner) => {
-      handshakes?.begun(socket);
-      begin(socket, owner);
-    },
-  };
+  return { server, begin: readingTls(server, { ...bounds, begun: (socket) => handshakes?.begun(socket) }) };
 }
-
-/** For sockets that are already destroyed. */
-function ignore(): void {}
 
 async function drain(
   server: Server,

@@ -81,11 +81,11 @@ export function writeAtOnce(stream: StreamSocket, carrier: Socket, guard: Guard)
     // As Node does with a stream that is closed.
     if (!stream._handle || carrier.destroyed) return Reflect.apply(slow, stream, [request, chunks]);
     beginWrite(stream, request);
-    const [chunk, ...more] = chunks;
-    if (more.length > 0) carrier.cork();
-    let isTaken = !chunk || carrier.write(chunk);
-    for (const one of more) isTaken = carrier.write(one);
-    if (more.length > 0) carrier.uncork();
+    const isOne = chunks.length === 1;
+    if (!isOne) carrier.cork();
+    let isTaken = true;
+    for (const chunk of chunks) isTaken = carrier.write(chunk);
+    if (!isOne) carrier.uncork();
     if (isTaken) process.nextTick(ended);
     else carrier.once('drain', ended);
     return 0;

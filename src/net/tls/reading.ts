@@ -7,7 +7,7 @@ import type { BeginHandshake } from '../tls-sniff.ts';
 import { Below, writeAtOnce } from './below.ts';
 import { type CertificateBounds, CertificateBytes, type HandshakeStep } from './certificate-bytes.ts';
 import { isSocketHandle, releaseControl, type SocketHandle, streamBelow, unknownNode, verify } from './internals.ts';
-import { type RecordBounds, RecordTurns } from './record-turns.ts';
+import { type Passed, type RecordBounds, RecordTurns } from './record-turns.ts';
 
 /** Node reads no more at a time. */
 const READ_BYTES = 65_536;
@@ -22,6 +22,8 @@ export interface ReadingBounds extends RecordBounds, CertificateBounds {
   /** Told of a client that sends more than a handshake may have, and of one whose records carry nothing. */
   readonly faulted: ((fault: 'handshake_size' | 'tls_records') => void) | undefined;
   readonly timeoutMs: number;
+  /** Told of each connection when its handshake begins. */
+  readonly begun?: (socket: Socket) => void;
   /** Chooses a certificate. Default: that of the server. */
   readonly SNICallback?: TLSSocketOptions['SNICallback'];
 }
@@ -36,7 +38,8 @@ type Server = TlsServer & {
 };
 
 /**
- * Begins handshakes of a TLS server, which tells of them as of its own: `secureConnection`, `tlsClientError`.
+ * Begins handshakes of a TLS server, which tells of them as of its own: `secureConnection`, `tlsClientError`. One that fails ends its
+ * connection.
  *
  * By itself Node gives OpenSSL up to two megabytes of a socket at a time, and nothing in JavaScript runs between them. Here the bytes
  * come to JavaScript first, into a buffer that all connections share, and go to OpenSSL record by record (`RecordTurns`), those of a
@@ -49,6 +52,7 @@ export function readingTls(server: Server, bounds: ReadingBounds): BeginHandshak
     const { _sharedCreds: secureContext, ALPNProtocols, ALPNCallback, requestCert, rejectUnauthorized } = server;
     const handle = '_handle' in socket ? socket._handle : undefined;
     if (!isSocketHandle(handle) || !secureContext) throw unknownNode();
+    bounds.begun?.(socket);
     const early: unknown = socket.read();
     const below = new Below(socket, handle);
     // Of a socket it takes no more than a stream has.
@@ -81,6 +85,7 @@ function asServer(server: Server, secure: TLSSocket, guard: Guard, done: () => v
     if (isTold) return;
     isTold = true;
     server.emit('tlsClientError', error, secure);
+    secure.destroy();
   });
   secure.on(
     'secure',
@@ -189,8 +194,7 @@ class TlsReading {
         return;
       }
       const piece = left.subarray(0, step.bytes);
-      const pass = () => this.#turns.pass(piece, this.#give);
-      const passed = this.#certificates ? this.#certificates.charged(pass) : pass();
+      const passed = this.#certificates?.charged(() => this.#pass(piece)) ?? this.#pass(piece);
       if (passed === 'flood') {
         this.#refuse('tls_records');
         return;
@@ -202,6 +206,10 @@ class TlsReading {
         return;
       }
     }
+  }
+
+  #pass(piece: Buffer): Passed {
+    return this.#turns.pass(piece, this.#give);
   }
 
   #stepOf(left: Buffer): HandshakeStep {

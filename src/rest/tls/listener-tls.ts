@@ -68,21 +68,7 @@ export function createTls(
     'secureConnection',
     own.entry((socket: TLSSocket) => guardOf(socket).run(() => secured(socket))),
   );
-  server.on(
-    'tlsClientError',
-    own.entry((_error: Error, socket: TLSSocket) => {
-      socket.on('error', ignore);
-      socket.destroy();
-    }),
-  );
-  const begin = readingTls(server, bounds);
-  return {
-    server,
-    begin: (socket, guard) => {
-      handshakes?.begun(socket);
-      begin(socket, guard);
-    },
-  };
+  return { server, begin: readingTls(server, { ...bounds, begun: (socket) => handshakes?.begun(socket) }) };
 }
 
 /** Throws when the certificate or the key cannot be used; changes nothing. */

@@ -67,13 +67,6 @@ export function createValidationTls(
     own.after(bounds.timeoutMs, () => void socket.destroy()).unref();
   };
   server.on('secureConnection', own.entry(end));
-  server.on(
-    'tlsClientError',
-    own.entry((_error: Error, socket: TLSSocket) => {
-      socket.on('error', ignore);
-      socket.destroy();
-    }),
-  );
   return readingTls(server, { ...bounds, SNICallback: proofOf });
 }
 
